@@ -1,0 +1,100 @@
+"""Connections to Postgres: one engine per process and role, short transactions, the account set inside each.
+
+Three roles: the owner (migrations), ``emobatch_web`` (forced row-level security by account) and ``emobatch_worker``
+(explicit policies across accounts). A process takes its role in the connection's start packet, so `RESET ROLE` leads
+back to it. Give web a login that is a member of ``emobatch_web`` alone, and it can never be anything else.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+from sqlalchemy import create_engine, make_url, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session, sessionmaker
+
+from core.errors import Unavailable
+
+Role = Literal["emobatch_web", "emobatch_worker"]
+
+
+class Database:
+    """An engine for one role.
+
+    Args:
+        url: ``postgresql://…`` (the driver is always psycopg 3).
+        role: what this process is; None keeps the login's own rights (migrations, tests).
+        pool_size: connections kept; as many again may be opened under load.
+        statement_timeout_s: no statement of ours is meant to take this long.
+    """
+
+    def __init__(self, url: str, role: Role | None, *, pool_size: int = 5, statement_timeout_s: int = 60) -> None:
+        options = [
+            f"-c statement_timeout={statement_timeout_s}s",
+            "-c lock_timeout=20s",
+            "-c idle_in_transaction_session_timeout=60s",
+            "-c timezone=UTC",
+        ]
+        if role:
+            options.append(f"-c role={role}")
+        self.engine = create_engine(
+            make_url(url).set(drivername="postgresql+psycopg"),
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            pool_timeout=10,
+            pool_pre_ping=True,
+            connect_args={
+                "options": " ".join(options),
+                "connect_timeout": 5,
+                "application_name": role or "emobatch",
+                "keepalives_idle": 20,
+                "keepalives_interval": 5,
+                "keepalives_count": 3,
+                "tcp_user_timeout": 30_000,  # ms: a server that vanished in mid-statement is noticed
+            },
+        )
+        self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+
+    @contextmanager
+    def transaction(self, account_id: uuid.UUID | None = None) -> Iterator[Session]:
+        """One transaction: committed at the end of the block, rolled back by an exception.
+
+        Args:
+            account_id: whose rows are visible (``SET LOCAL``), for the web role.
+
+        Raises:
+            Unavailable: Postgres does not answer, or went away. Whether the commit happened is then unknown.
+        """
+        try:
+            with self._sessions() as session, session.begin():
+                if account_id is not None:
+                    session.execute(
+                        text("SELECT set_config('emobatch.account_id', :account_id, true)"),
+                        {"account_id": str(account_id)},
+                    )
+                yield session
+        except DBAPIError as error:
+            if is_outage(error):
+                raise Unavailable("The database does not answer.", next_step="Try again in a few seconds.") from error
+            raise
+
+    def close(self) -> None:
+        """Closes all connections."""
+        self.engine.dispose()
+
+
+# 08 connection exceptions, 57P01-03 shutdown and start-up, 53 out of resources, 55P03 lock and 57014 statement timeout.
+_OUTAGE_STATES = ("08", "57P", "53", "55P03", "57014", "25P03")
+
+
+def is_outage(error: DBAPIError) -> bool:
+    """Whether an error means "Postgres is away or overloaded", as opposed to a fault of ours."""
+    if error.connection_invalidated:
+        return True
+    state = getattr(error.orig, "sqlstate", None)
+    if state is None:  # psycopg raises OperationalError without a state when there was no server to give one
+        return type(error.orig).__name__ in ("OperationalError", "ConnectionTimeout", "PoolTimeout")
+    return state.startswith(_OUTAGE_STATES)

@@ -1,0 +1,220 @@
+"""Errors a user can cause, in one tree, so that every door (API, page, CLI, job record) says them alike.
+
+Each error says what is wrong, where (data row and file line, column), and what to do next::
+
+    EmobatchError
+    ├── InputError               the file or the options are wrong
+    │   ├── NotText                  a workbook, an image, an archive ...
+    │   ├── NoRows                   nothing to label
+    │   ├── NoTextColumn             no column of words, and none named
+    │   ├── UnknownColumn            the named column is not there
+    │   ├── EncodingFailed           bytes that the encoding does not allow
+    │   ├── UnclosedQuote            end of file inside quotes
+    │   ├── RecordTooLong            one record over the limit
+    │   ├── BadOption                an option out of range
+    │   └── UploadDamaged            the bytes stored are not the bytes sent
+    │       └── StorageMissing           ... they are not there at all
+    ├── LimitExceeded            a size, count or rate over what is allowed
+    ├── NotFound                 no such thing, or not yours
+    ├── NotReady                 it exists, but not yet in a state for this
+    ├── Conflict                 the request collides with another
+    │   ├── KeyInProgress            the same Idempotency-Key is being answered
+    │   └── KeyReused                the Idempotency-Key came with another body
+    ├── NotSignedIn              no valid token, key or session
+    └── Unavailable              a part we depend on does not answer; try again
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class EmobatchError(Exception):
+    """Base of all errors that are shown to a user as they are.
+
+    Args:
+        what: one plain sentence: what is wrong.
+        next_step: what the user can do about it.
+        row: data row (records after the header, from 1).
+        line: physical line of the file where that record starts, from 1.
+        column: name or 1-based number of the column.
+    """
+
+    code = "error"
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        next_step: str = "",
+        row: int | None = None,
+        line: int | None = None,
+        column: str | int | None = None,
+    ) -> None:
+        super().__init__(what)
+        self.what = what
+        self.next_step = next_step
+        self.row = row
+        self.line = line
+        self.column = column
+
+    @property
+    def where(self) -> str:
+        """The place in the user's file, in words: ``"data row 7 (file line 9), column 'text'"``, or ``""``."""
+        parts = []
+        if self.row is not None:
+            parts.append(f"data row {self.row}" + (f" (file line {self.line})" if self.line is not None else ""))
+        elif self.line is not None:
+            parts.append(f"file line {self.line}")
+        if self.column is not None:
+            parts.append(f"column {self.column!r}")
+        return ", ".join(parts)
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.what}" if self.where else self.what
+        return f"{text} {self.next_step}".rstrip()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The error as stored on a job and sent by the API; `from_dict` is its inverse."""
+        fields = {
+            "code": self.code,
+            "what": self.what,
+            "next_step": self.next_step,
+            "row": self.row,
+            "line": self.line,
+            "column": self.column,
+        }
+        return {name: value for name, value in fields.items() if value not in (None, "")}
+
+    @staticmethod
+    def from_dict(fields: dict[str, Any]) -> EmobatchError:
+        """Rebuilds an error of the class named by ``code`` (an unknown code gives the base class)."""
+        kind = _by_code(EmobatchError).get(fields.get("code", ""), EmobatchError)
+        return kind(
+            fields.get("what", "Something went wrong."),
+            next_step=fields.get("next_step", ""),
+            row=fields.get("row"),
+            line=fields.get("line"),
+            column=fields.get("column"),
+        )
+
+
+def _by_code(root: type[EmobatchError]) -> dict[str, type[EmobatchError]]:
+    found = {root.code: root}
+    for child in root.__subclasses__():
+        found |= _by_code(child)
+    return found
+
+
+class InputError(EmobatchError):
+    """The file or the options are wrong."""
+
+    code = "input_error"
+
+
+class NotText(InputError):
+    """The upload is not a text table: a workbook, an image, an archive."""
+
+    code = "not_text"
+
+
+class NoRows(InputError):
+    """The upload holds no data row."""
+
+    code = "no_rows"
+
+
+class NoTextColumn(InputError):
+    """No column of words was found and none was named."""
+
+    code = "no_text_column"
+
+
+class UnknownColumn(InputError):
+    """The named text column is not in the header."""
+
+    code = "unknown_column"
+
+
+class EncodingFailed(InputError):
+    """Bytes that the encoding, detected or given, does not allow."""
+
+    code = "encoding_failed"
+
+
+class UnclosedQuote(InputError):
+    """The file ends inside a quoted cell."""
+
+    code = "unclosed_quote"
+
+
+class RecordTooLong(InputError):
+    """One record is longer than the limit."""
+
+    code = "record_too_long"
+
+
+class BadOption(InputError):
+    """An option is unknown or out of range."""
+
+    code = "bad_option"
+
+
+class UploadDamaged(InputError):
+    """The stored bytes are not the bytes that were sent."""
+
+    code = "upload_damaged"
+
+
+class StorageMissing(UploadDamaged):
+    """Nothing is stored under the key: it was never committed, or it was deleted."""
+
+    code = "storage_missing"
+
+
+class LimitExceeded(EmobatchError):
+    """A size, a count or a rate over what is allowed."""
+
+    code = "limit_exceeded"
+
+
+class NotFound(EmobatchError):
+    """No such thing, or it belongs to another account: the two look alike."""
+
+    code = "not_found"
+
+
+class NotReady(EmobatchError):
+    """The thing exists but is not yet in a state for this request."""
+
+    code = "not_ready"
+
+
+class Conflict(EmobatchError):
+    """The request collides with another one."""
+
+    code = "conflict"
+
+
+class KeyInProgress(Conflict):
+    """A request with the same Idempotency-Key is still being answered; ask again in a moment."""
+
+    code = "idempotency_in_progress"
+
+
+class KeyReused(Conflict):
+    """The Idempotency-Key was used before with another request."""
+
+    code = "idempotency_key_reused"
+
+
+class NotSignedIn(EmobatchError):
+    """No valid token, API key or session."""
+
+    code = "not_signed_in"
+
+
+class Unavailable(EmobatchError):
+    """Something we depend on does not answer at the moment; nothing is lost, try again."""
+
+    code = "unavailable"

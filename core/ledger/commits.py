@@ -1,0 +1,246 @@
+"""Writing work down: results and progress in one transaction with the proof that the lease is still held."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from core.ledger.leases import ChunkLease, IngestLease, StaleLease, changed, lease_key
+from core.states import IngestState
+
+RATE_TAU_S = 10.0
+"""Time constant of a job's rate: each chunk adds its rows / tau, and all of it decays by exp(-t / tau). The sum over
+any number of workers is the recent rate, with one number per job and no history to query."""
+
+
+@dataclass(frozen=True)
+class NewChunk:
+    """A chunk as ingest cut it."""
+
+    first_row: int
+    first_line: int
+    n_rows: int
+    byte_start: int
+    byte_end: int
+    crc: int
+
+
+@dataclass(frozen=True)
+class ChunkResult:
+    """What a worker found out about one chunk. Sequences have one entry per row."""
+
+    logits: bytes
+    top_label: list[int]
+    top_score: list[float]
+    status: list[int]
+    flags: list[int]
+    detail: dict[str, Any]
+    label_counts: dict[str, dict[str, int]]
+    rows_ok: int
+    rows_skipped: int
+    rows_failed: int
+    rows_identical: int
+
+
+@dataclass
+class Slice:
+    """What one ingest slice adds to the ledger."""
+
+    chunks: list[NewChunk]
+    offset: int
+    row: int
+    line: int
+    blank_lines: int
+    finished: bool
+    warnings: dict[str, Any] = field(default_factory=dict)
+
+
+def commit_chunk(session: Session, lease: ChunkLease, result: ChunkResult) -> bool:
+    """Writes a chunk's result, marks it done and moves the job's counters, all or nothing.
+
+    Returns:
+        Whether this was the last chunk of a completely cut job, so that `finish` is due.
+
+    Raises:
+        StaleLease: the token is no longer good, or the job is closed. The transaction must be rolled back.
+    """
+    done = changed(
+        session,
+        """
+        UPDATE chunk SET state = 'done', lease_until = NULL, worker_id = NULL, isolated_row = NULL
+        WHERE job_id = :job_id AND chunk_no = :chunk_no AND lease_token = :token AND state = 'leased'
+        """,
+        lease_key(lease),
+    )
+    if not done:
+        raise StaleLease
+    session.execute(_INSERT_RESULT, _result_values(lease, result))
+    job = session.execute(
+        text("""
+        SELECT label_counts, chunks_done, chunks_total, ingest_state FROM job
+        WHERE id = :job_id AND state IN ('ingesting', 'running') AND deleted_at IS NULL FOR UPDATE
+        """),
+        {"job_id": lease.source.job_id},
+    ).one_or_none()
+    if job is None:
+        raise StaleLease
+    session.execute(
+        _COUNT,
+        {
+            "job_id": lease.source.job_id,
+            "ok": result.rows_ok,
+            "skipped": result.rows_skipped,
+            "failed": result.rows_failed,
+            "identical": result.rows_identical,
+            "counts": to_json(add_counts(job.label_counts, result.label_counts)),
+            "n_rows": lease.n_rows,
+            "tau": RATE_TAU_S,
+        },
+    )
+    return job.ingest_state == IngestState.DONE and job.chunks_done + 1 == job.chunks_total
+
+
+_INSERT_RESULT = text("""
+INSERT INTO result_chunk (job_id, chunk_no, account_id, first_row, n_rows, logits, top_label, top_score, status, flags,
+    detail, label_counts, model_sha256, lease_token)
+VALUES (:job_id, :chunk_no, :account_id, :first_row, :n_rows, :logits, CAST(:top_label AS smallint[]),
+    CAST(:top_score AS real[]), CAST(:status AS smallint[]), CAST(:flags AS smallint[]), CAST(:detail AS jsonb),
+    CAST(:label_counts AS jsonb), :model_sha256, :token)
+""")
+
+_COUNT = text("""
+UPDATE job SET rows_ok = rows_ok + :ok, rows_skipped = rows_skipped + :skipped, rows_failed = rows_failed + :failed,
+    rows_identical = rows_identical + :identical, chunks_done = chunks_done + 1, label_counts = CAST(:counts AS jsonb),
+    rate = rate * exp(least(0, extract(epoch FROM coalesce(rate_at, now()) - clock_timestamp()) / :tau))
+        + :n_rows / CAST(:tau AS real),
+    rate_at = clock_timestamp()
+WHERE id = :job_id
+""")
+
+
+def _result_values(lease: ChunkLease, result: ChunkResult) -> dict[str, Any]:
+    return {
+        **lease_key(lease),
+        "account_id": lease.source.account_id,
+        "first_row": lease.first_row,
+        "n_rows": lease.n_rows,
+        "logits": result.logits,
+        "top_label": result.top_label,
+        "top_score": result.top_score,
+        "status": result.status,
+        "flags": result.flags,
+        "detail": to_json(result.detail),
+        "label_counts": to_json(result.label_counts),
+        "model_sha256": lease.source.model_sha256,
+    }
+
+
+def is_committed(session: Session, lease: ChunkLease) -> bool:
+    """Whether exactly this lease's result stands in the ledger: settles a COMMIT whose answer was lost."""
+    return bool(
+        session.execute(
+            text("""
+            SELECT EXISTS (SELECT FROM result_chunk
+                WHERE job_id = :job_id AND chunk_no = :chunk_no AND lease_token = :token)
+            """),
+            lease_key(lease),
+        ).scalar_one()
+    )
+
+
+_INSERT_CHUNK = text("""
+INSERT INTO chunk (job_id, chunk_no, account_id, first_row, first_line, n_rows, byte_start, byte_end, crc)
+VALUES (:job_id, :chunk_no, :account_id, :first_row, :first_line, :n_rows, :byte_start, :byte_end, :crc)
+""")
+
+
+def commit_slice(session: Session, lease: IngestLease, cut: Slice) -> bool:
+    """Adds the chunks of one ingest slice and moves the job's offset, all or nothing; the lease is given back.
+
+    Returns:
+        Whether the file is completely cut and every chunk is done already, so that `finish` is due.
+
+    Raises:
+        StaleLease: the ingest was taken over or the job is closed. The transaction must be rolled back.
+    """
+    if cut.chunks:
+        session.execute(
+            _INSERT_CHUNK,
+            [
+                {
+                    "job_id": lease.source.job_id,
+                    "account_id": lease.source.account_id,
+                    "chunk_no": lease.chunks_total + number,
+                    **vars(chunk),
+                }
+                for number, chunk in enumerate(cut.chunks)
+            ],
+        )
+    row = session.execute(
+        text("""
+        UPDATE job SET ingest_offset = :offset, ingest_row = :row, ingest_line = :line, rows_total = :row - 1,
+            chunks_total = chunks_total + :n_chunks, blank_lines = blank_lines + :blank_lines,
+            warnings = CAST(:warnings AS jsonb), ingest_attempt = 0,
+            ingest_state = CASE WHEN :finished THEN 'done' ELSE ingest_state END,
+            state = CASE WHEN :finished THEN 'running' ELSE state END,
+            ingest_lease_until = NULL, ingest_worker_id = NULL
+        WHERE id = :job_id AND ingest_token = :token AND ingest_lease_until IS NOT NULL AND state = 'ingesting'
+            AND deleted_at IS NULL
+        RETURNING chunks_done = chunks_total AND ingest_state = 'done' AS complete
+        """),
+        {
+            "job_id": lease.source.job_id,
+            "token": lease.token,
+            "offset": cut.offset,
+            "row": cut.row,
+            "line": cut.line,
+            "n_chunks": len(cut.chunks),
+            "blank_lines": cut.blank_lines,
+            "warnings": to_json(cut.warnings),
+            "finished": cut.finished,
+        },
+    ).one_or_none()
+    if row is None:
+        raise StaleLease
+    return row.complete
+
+
+def commit_canonical(session: Session, lease: IngestLease, canonical_key: str) -> None:
+    """Says where the canonical form of the upload lies; cutting begins with the next claim.
+
+    Raises:
+        StaleLease: as `commit_slice`.
+    """
+    session.execute(
+        text("UPDATE upload SET canonical_key = :key WHERE id = :id AND canonical_key IS NULL"),
+        {"key": canonical_key, "id": lease.upload_id},
+    )
+    moved = changed(
+        session,
+        """
+        UPDATE job SET ingest_state = 'cutting', ingest_lease_until = NULL, ingest_worker_id = NULL, ingest_attempt = 0
+        WHERE id = :job_id AND ingest_token = :token AND ingest_lease_until IS NOT NULL AND state = 'ingesting'
+        """,
+        {"job_id": lease.source.job_id, "token": lease.token},
+    )
+    if not moved:
+        raise StaleLease
+
+
+def add_counts(total: dict[str, dict[str, int]], more: dict[str, dict[str, int]]) -> dict[str, dict[str, int]]:
+    """Sums two label counts (taxonomy → label → count); neither is changed."""
+    summed = {taxonomy: dict(labels) for taxonomy, labels in total.items()}
+    for taxonomy, labels in more.items():
+        into = summed.setdefault(taxonomy, {})
+        for label, count in labels.items():
+            into[label] = into.get(label, 0) + count
+    return summed
+
+
+def to_json(value: Any) -> str:
+    """A value for a ``CAST(:x AS jsonb)``."""
+    return orjson.dumps(value).decode()

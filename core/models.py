@@ -1,0 +1,296 @@
+"""The schema as SQLAlchemy sees it. `migrations/` makes it; a test proves that the two agree.
+
+Policies, roles, functions and the view ``result_row`` live in the migrations only: they are SQL, and Postgres' own.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Text,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, REAL, UUID
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from core.states import ChunkState, IngestState, JobState, UploadState
+
+DEFAULT_ACCOUNT_ID = uuid.UUID("00000000-0000-0000-0000-000000000001")
+"""The account of the access token; made by the first migration."""
+
+
+def _one_of(column: str, values: Iterable[str]) -> str:
+    return f"{column} IN ({', '.join(repr(str(value)) for value in values)})"
+
+
+class Base(DeclarativeBase):
+    """Constraints are named by convention (as in hypothesis/h), so that a migration can refer to them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix__%(column_0_label)s",
+            "ck": "ck__%(table_name)s__%(constraint_name)s",
+            "fk": "fk__%(table_name)s__%(column_0_name)s__%(referred_table_name)s",
+            "pk": "pk__%(table_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's own protocol
+        uuid.UUID: UUID(as_uuid=True),
+        datetime: DateTime(timezone=True),
+        dict[str, Any]: JSONB,
+        list[int]: ARRAY(SmallInteger),
+        list[float]: ARRAY(REAL),
+        str: Text,
+        int: Integer,
+        float: REAL,
+        bytes: LargeBinary,
+    }
+
+
+_now = text("now()")
+_new_id = text("gen_random_uuid()")
+
+
+class Account(Base):
+    """Who owns uploads and jobs."""
+
+    __tablename__ = "account"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, server_default=_new_id)
+    name: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=_now)
+
+
+class ApiKey(Base):
+    """What a program signs in with. Only an HMAC of the secret is kept."""
+
+    __tablename__ = "api_key"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, server_default=_new_id)
+    account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("account.id"), index=True)
+    name: Mapped[str]
+    secret_hmac: Mapped[bytes]
+    created_at: Mapped[datetime] = mapped_column(server_default=_now)
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+
+class Model(Base):
+    """A model version some process has seen: its taxonomies, so that old results can be read for ever."""
+
+    __tablename__ = "model"
+
+    sha256: Mapped[str] = mapped_column(primary_key=True)
+    version: Mapped[str]
+    manifest: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = mapped_column(server_default=_now)
+
+
+class Upload(Base):
+    """The file as the user sent it: stored once, never changed."""
+
+    __tablename__ = "upload"
+    __table_args__ = (
+        CheckConstraint(_one_of("state", UploadState), name="state"),
+        Index("ix__upload_unsettled", "lease_until", postgresql_where=text("state <> 'stored'")),
+    )
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, server_default=_new_id)
+    account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("account.id"), index=True)
+    state: Mapped[str] = mapped_column(server_default=UploadState.RECEIVING)
+    key: Mapped[str]
+    """Where the bytes lie in storage."""
+    canonical_key: Mapped[str | None]
+    """Where their canonical UTF-8 form lies, once made; null: the upload is canonical itself."""
+    filename: Mapped[str]
+    bytes: Mapped[int | None] = mapped_column(BigInteger)
+    sha256: Mapped[str | None]
+    detected: Mapped[dict[str, Any] | None]
+    """`core.table.Format` in force: what was detected, with the overrides applied."""
+    overrides: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    lease_token: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    lease_until: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=_now)
+
+
+class Job(Base):
+    """One upload to be labelled with one model version: the user's unit."""
+
+    __tablename__ = "job"
+    __table_args__ = (
+        CheckConstraint(_one_of("state", JobState), name="state"),
+        CheckConstraint(_one_of("ingest_state", IngestState), name="ingest_state"),
+        Index("ix__job_listing", "account_id", "created_at", "id"),
+        Index(
+            "ix__job_active", "created_at", postgresql_where=text(_one_of("state", ["queued", "ingesting", "running"]))
+        ),
+    )
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, server_default=_new_id)
+    account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("account.id"))
+    upload_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("upload.id"), index=True)
+    """Null once the job has expired and its file is gone."""
+    filename: Mapped[str]
+    parent_job_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("job.id"))
+    state: Mapped[str] = mapped_column(server_default=JobState.QUEUED)
+    text_column: Mapped[dict[str, Any]]
+    """`core.table.TextColumn`: index, name, whether it was guessed, and why."""
+    model_version: Mapped[str]
+    model_sha256: Mapped[str] = mapped_column(ForeignKey("model.sha256"))
+    options: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    error: Mapped[dict[str, Any] | None]
+    """`EmobatchError.to_dict()` of what made the job fail."""
+    warnings: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    """What ingest noticed, by code: how often, and where first."""
+
+    rows_total: Mapped[int] = mapped_column(server_default=text("0"))
+    """Rows cut so far; final once ``ingest_state`` is ``done``."""
+    rows_ok: Mapped[int] = mapped_column(server_default=text("0"))
+    rows_skipped: Mapped[int] = mapped_column(server_default=text("0"))
+    rows_failed: Mapped[int] = mapped_column(server_default=text("0"))
+    rows_identical: Mapped[int] = mapped_column(server_default=text("0"))
+    """Rows whose text a worker had scored before."""
+    blank_lines: Mapped[int] = mapped_column(server_default=text("0"))
+    chunks_total: Mapped[int] = mapped_column(server_default=text("0"))
+    chunks_done: Mapped[int] = mapped_column(server_default=text("0"))
+    crashes: Mapped[int] = mapped_column(server_default=text("0"))
+    label_counts: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    """Top labels of the rows done so far: taxonomy → label → count."""
+
+    ingest_state: Mapped[str] = mapped_column(server_default=IngestState.CUTTING)
+    ingest_offset: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    ingest_row: Mapped[int] = mapped_column(server_default=text("1"))
+    """The data row that starts at ``ingest_offset`` ..."""
+    ingest_line: Mapped[int] = mapped_column(server_default=text("1"))
+    """... and its physical line."""
+    ingest_attempt: Mapped[int] = mapped_column(server_default=text("0"))
+    ingest_token: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    ingest_lease_until: Mapped[datetime | None]
+    ingest_worker_id: Mapped[str | None]
+    ingest_not_before: Mapped[datetime] = mapped_column(server_default=_now)
+
+    claimed_at: Mapped[datetime | None]
+    """When any work of this job was last claimed: among equals the longest waiting goes first."""
+    rate: Mapped[float] = mapped_column(server_default=text("0"))
+    """Rows per second, as an exponential kernel (see `core.jobs.RATE_TAU_S`) at ``rate_at``."""
+    rate_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=_now)
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    expires_at: Mapped[datetime | None]
+    deleted_at: Mapped[datetime | None]
+    """Set by its owner: invisible from then on, and removed with its files by the sweeper."""
+
+
+class Chunk(Base):
+    """A run of consecutive records of one upload: the worker's unit."""
+
+    __tablename__ = "chunk"
+    __table_args__ = (
+        CheckConstraint(_one_of("state", ChunkState), name="state"),
+        Index("ix__chunk_ready", "job_id", "chunk_no", postgresql_where=text("state = 'ready'")),
+        Index("ix__chunk_leased", "lease_until", postgresql_where=text("state = 'leased'")),
+    )
+
+    job_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("job.id", ondelete="CASCADE"), primary_key=True)
+    chunk_no: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("account.id"))
+    first_row: Mapped[int]
+    first_line: Mapped[int]
+    n_rows: Mapped[int]
+    byte_start: Mapped[int] = mapped_column(BigInteger)
+    byte_end: Mapped[int] = mapped_column(BigInteger)
+    crc: Mapped[int] = mapped_column(BigInteger)
+    """CRC-32 of the bytes from ``byte_start`` to ``byte_end``."""
+    state: Mapped[str] = mapped_column(server_default=ChunkState.READY)
+    attempt: Mapped[int] = mapped_column(server_default=text("0"))
+    crashes: Mapped[int] = mapped_column(server_default=text("0"))
+    """Deaths of a child that held it. From one on it is classified row by row."""
+    isolated_row: Mapped[int | None]
+    """The row being classified alone, written down before it is tried."""
+    lease_token: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    lease_until: Mapped[datetime | None]
+    not_before: Mapped[datetime] = mapped_column(server_default=_now)
+    worker_id: Mapped[str | None]
+
+
+class ResultChunk(Base):
+    """What the model said of one chunk. Inserted once, never updated."""
+
+    __tablename__ = "result_chunk"
+
+    job_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("job.id", ondelete="CASCADE"), primary_key=True)
+    chunk_no: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("account.id"))
+    first_row: Mapped[int]
+    n_rows: Mapped[int]
+    logits: Mapped[bytes]
+    """``n_rows × 28`` float16, little-endian, row-major; NaN where a row was not scored."""
+    top_label: Mapped[list[int]]
+    """Index into the default taxonomy's labels; -1 where a row was not scored."""
+    top_score: Mapped[list[float]]
+    status: Mapped[list[int]]
+    """`RowStatus` of each row."""
+    flags: Mapped[list[int]]
+    """`RowFlag` of each row."""
+    detail: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    """Sparse, by index within the chunk: ``{"17": {"windows": 3}}``, ``{"4": {"reason": "..."}}``."""
+    label_counts: Mapped[dict[str, Any]]
+    model_sha256: Mapped[str]
+    lease_token: Mapped[int] = mapped_column(BigInteger)
+
+
+class RowPoison(Base):
+    """A row on which a child died while it was being classified alone."""
+
+    __tablename__ = "row_poison"
+
+    job_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("job.id", ondelete="CASCADE"), primary_key=True)
+    row_no: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("account.id"))
+    code: Mapped[str]
+    crashes: Mapped[int]
+
+
+class Worker(Base):
+    """A running worker (a Celery parent), by its last heartbeat. Belongs to no account."""
+
+    __tablename__ = "worker"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    models: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    """sha256 of the model directories it can serve."""
+    slots: Mapped[int]
+    heartbeat: Mapped[datetime] = mapped_column(server_default=_now)
+
+
+class Idempotency(Base):
+    """The first answer to a request with an ``Idempotency-Key``."""
+
+    __tablename__ = "idempotency"
+
+    account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("account.id"), primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    fingerprint: Mapped[str | None]
+    """Hash of the options and the body; null while the first request is being answered."""
+    state: Mapped[str]
+    lease_until: Mapped[datetime]
+    """While ``in_progress``: after this the key is free again, its holder died. When ``done``: when it is forgotten."""
+    job_id: Mapped[uuid.UUID | None]
+    response: Mapped[dict[str, Any] | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=_now)
+
+    __table_args__ = (CheckConstraint(_one_of("state", ["in_progress", "done"]), name="state"),)

@@ -1,0 +1,138 @@
+"""Walking a job's chunks by key, in short reads that pin no snapshot, joining the upload's records to the results."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import text
+
+from core.db import Database
+from core.results.labels import Labeller, RowLabels
+from core.states import RowStatus
+from core.storage import Storage
+from core.table import Format, Record, RecordReader
+
+CHUNKS_PER_READ = 16
+"""Chunks fetched by one query and one read of storage: half a megabyte of text, a few megabytes of logits."""
+
+
+@dataclass(frozen=True)
+class ChunkView:
+    """A chunk as the ledger has it, with its result if there is one."""
+
+    chunk_no: int
+    first_row: int
+    first_line: int
+    n_rows: int
+    byte_start: int
+    byte_end: int
+    logits: bytes | None
+    status: list[int] | None
+    flags: list[int] | None
+    detail: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class JobSource:
+    """What reading a job's rows needs."""
+
+    job_id: uuid.UUID
+    account_id: uuid.UUID
+    key: str
+    format: Format
+    text_index: int
+    missing: str | None
+    """Status of rows without a result, in a job that is over; None: they are left out."""
+
+
+# With a label asked for, chunks that cannot hold it are not read: counts by top label do not depend on a threshold.
+_READ = text("""
+SELECT c.chunk_no, c.first_row, c.first_line, c.n_rows, c.byte_start, c.byte_end, r.logits, r.status, r.flags, r.detail
+FROM chunk c LEFT JOIN result_chunk r ON r.job_id = c.job_id AND r.chunk_no = c.chunk_no
+WHERE c.job_id = :job_id AND c.chunk_no > :after AND c.first_row + c.n_rows > :from_row
+    AND (:any_label OR r.label_counts -> CAST(:taxonomy AS text) ? CAST(:label AS text))
+ORDER BY c.chunk_no LIMIT :limit
+""")
+
+
+def walk(
+    db: Database,
+    source: JobSource,
+    *,
+    from_row: int = 1,
+    limit: int = CHUNKS_PER_READ,
+    taxonomy: str = "",
+    label: str | None = None,
+) -> Iterator[list[ChunkView]]:
+    """Chunks in order, in batches of at most `limit`, from the one that holds `from_row`.
+
+    Args:
+        taxonomy, label: only chunks in which this is some row's top label.
+    """
+    after = -1
+    while True:
+        with db.transaction(source.account_id) as session:
+            rows = session.execute(
+                _READ,
+                {
+                    "job_id": source.job_id,
+                    "after": after,
+                    "from_row": from_row,
+                    "limit": limit,
+                    "any_label": label is None,
+                    "taxonomy": taxonomy,
+                    "label": label or "",
+                },
+            ).all()
+        if rows:
+            yield [ChunkView(*row) for row in rows]
+        if len(rows) < limit:
+            return
+        after = rows[-1].chunk_no
+
+
+def join(
+    storage: Storage, source: JobSource, chunks: list[ChunkView], labeller: Labeller
+) -> Iterator[tuple[Record, RowLabels]]:
+    """The records of `chunks` with what is said of each.
+
+    Raises:
+        StorageMissing: the upload is gone.
+        Unavailable: the storage does not answer.
+    """
+    for run in _adjacent(chunks):
+        start = run[0].byte_start
+        data = memoryview(storage.read_range(source.key, start, run[-1].byte_end - start))
+        for chunk in run:
+            if chunk.status is None and source.missing is None:
+                continue
+            reader = RecordReader(
+                [bytes(data[chunk.byte_start - start : chunk.byte_end - start])],
+                source.format,
+                offset=chunk.byte_start,
+                row=chunk.first_row,
+                line=chunk.first_line,
+            )
+            yield from zip(reader, _labels(source, chunk, labeller), strict=True)
+
+
+def _labels(source: JobSource, chunk: ChunkView, labeller: Labeller) -> Iterator[RowLabels]:
+    if chunk.status is not None and chunk.logits is not None and chunk.flags is not None:
+        return labeller.rows(chunk.logits, chunk.status, chunk.flags, chunk.detail or {})
+    reasons = {str(index): {"reason": source.missing} for index in range(chunk.n_rows)}
+    return labeller.rows(b"", [RowStatus.FAILED] * chunk.n_rows, [0] * chunk.n_rows, reasons)
+
+
+def _adjacent(chunks: list[ChunkView]) -> Iterator[list[ChunkView]]:
+    """Runs of chunks whose numbers follow each other: one read of storage serves a run."""
+    run: list[ChunkView] = []
+    for chunk in chunks:
+        if run and chunk.chunk_no != run[-1].chunk_no + 1:
+            yield run
+            run = []
+        run.append(chunk)
+    if run:
+        yield run

@@ -1,0 +1,100 @@
+"""All settings, read once at the edge of a process and passed in.
+
+Names are the environment variables: ``EMOBATCH_`` and the field's name in capitals, except the three that every
+platform already sets: ``DATABASE_URL``, ``REDIS_URL``, ``STORAGE_URL``. A value that surprises carries its reason.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import AliasChoices, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MIB = 1024 * 1024
+
+
+class Settings(BaseSettings):
+    """One frozen object per process. See the module docstring for the environment names."""
+
+    model_config = SettingsConfigDict(env_prefix="EMOBATCH_", frozen=True, extra="ignore", populate_by_name=True)
+
+    # --- where things are -------------------------------------------------------------------------------------
+    database_url: SecretStr = Field(validation_alias=AliasChoices("DATABASE_URL", "database_url"))
+    """``postgresql://user:password@host:port/db``. A process takes its role (owner, web, worker) on connecting."""
+    redis_url: SecretStr = Field(validation_alias=AliasChoices("REDIS_URL", "redis_url"))
+    storage_url: str = Field(validation_alias=AliasChoices("STORAGE_URL", "storage_url"))
+    """``file:///absolute/folder`` or ``s3://bucket/prefix``."""
+    model: Path | None = None
+    """A model directory; by default the one that is shipped."""
+    engine: str = "auto"
+    """``auto`` (torch on CUDA, else ONNX Runtime), ``onnx``, ``torch``."""
+    cache_dir: Path | None = None
+    """Where the ONNX graph built from the weights is kept; by default the platform's cache folder."""
+
+    # --- who gets in ------------------------------------------------------------------------------------------
+    secret_key: SecretStr = SecretStr("")
+    """Signs session cookies and hashes API keys. Web refuses to start without it."""
+    access_token: SecretStr = SecretStr("")
+    """A token that signs in to the default account, as Jupyter's does. Empty: API keys only."""
+    host: str = "127.0.0.1"
+    port: int = 8080
+    allowed_hosts: str = "127.0.0.1,localhost,[::1]"
+    """Comma-separated Host headers that web answers; ``*`` for any (behind a proxy that checks)."""
+    web_threads: int = 8
+
+    # --- what is accepted -------------------------------------------------------------------------------------
+    max_upload_bytes: int = 8 * 1024 * MIB
+    max_unpacked_bytes: int = 16 * 1024 * MIB
+    max_compression_ratio: int = 200
+    """gzip reaches 1032:1 on zeros; real text stays under 20:1."""
+    max_rows: int = 10_000_000
+    max_columns: int = 10_000
+    max_record_bytes: int = MIB
+    max_text_chars: int = 100_000
+    """What is classified of one cell. The cell itself is always kept whole."""
+    max_active_jobs: int = 100
+    """Unfinished jobs an account may have."""
+    retention_days: int = 30
+
+    # --- how work is cut and shared ---------------------------------------------------------------------------
+    chunk_records: int = 1_000
+    chunk_text_bytes: int = 32 * 1024
+    """About one second of work on two cores: the grain of fairness, and what a killed worker loses."""
+    chunk_bytes: int = MIB
+    ingest_slice_s: float = 2.0
+    """An ingest gives its slot back this often, so that two big uploads do not fill every slot."""
+    claim_s: float = 2.0
+    """A worker claims about this much work at once."""
+    claim_chunks: int = 16
+    """... and never more than this many chunks."""
+    lease_s: float = 30.0
+    upload_lease_s: float = 60.0
+    sweep_s: float = 2.0
+    tick_s: float = 5.0
+    """A tick works until nothing is claimable or this has passed, then rings for its successor."""
+    task_limit_s: int = 300
+    """Celery's hard limit for one tick: it ends a child that hangs in native code."""
+    crash_budget: int = 20
+    """Crashes of a child that one job may cause before it fails."""
+    isolated_row_s: float = 10.0
+    worker_slots: int = 1
+    """Child processes of one worker. One engine already uses all cores of a small machine."""
+    engine_threads: int = 0
+    """Threads of one engine; 0: cores divided by slots."""
+    token_budget: int = 0
+    """Padded tokens of one batch (longest times count); 0: what the engine is fastest with."""
+    text_memory: int = 50_000
+    """Texts whose logits a process remembers, over all chunks."""
+
+    # --- how it speaks ----------------------------------------------------------------------------------------
+    log_level: str = "INFO"
+    log_format: str = "json"
+    """``json`` or ``console``."""
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The process' settings, read from the environment the first time. Called at the edges only, then passed in."""
+    return Settings()  # type: ignore[call-arg]

@@ -1,0 +1,66 @@
+"""Every status in one place: enums whose values are what Postgres stores and the API says."""
+
+from __future__ import annotations
+
+from enum import IntEnum, IntFlag, StrEnum
+
+
+class UploadState(StrEnum):
+    """Life of the file as the user sent it."""
+
+    RECEIVING = "receiving"  # bytes are arriving, under a lease; swept when the lease runs out
+    STORED = "stored"  # complete, hashed, never changed again
+    DELETING = "deleting"  # its job is gone; the sweeper removes the files, then the row
+
+
+class JobState(StrEnum):
+    """Life of a job."""
+
+    QUEUED = "queued"  # accepted; no worker has looked at it yet
+    INGESTING = "ingesting"  # records are being cut into chunks (classifying has begun too)
+    RUNNING = "running"  # every record is in a chunk; chunks are being classified
+    COMPLETED = "completed"  # every row has a status, none failed
+    COMPLETED_WITH_ERRORS = "completed_with_errors"  # every row has a status, some failed
+    FAILED = "failed"  # the file or the model made it impossible to go on; `error` says why
+    CANCELLED = "cancelled"  # its owner stopped it; what was labelled is kept
+    EXPIRED = "expired"  # retention is over; the data is gone, the record remains
+
+    @property
+    def active(self) -> bool:
+        """Whether work may still happen."""
+        return self in ACTIVE_JOB_STATES
+
+
+ACTIVE_JOB_STATES = (JobState.QUEUED, JobState.INGESTING, JobState.RUNNING)
+
+
+class IngestState(StrEnum):
+    """How far the records of a job have been cut into chunks."""
+
+    CONVERTING = "converting"  # being turned into canonical UTF-8 beside the upload
+    CUTTING = "cutting"  # being cut into chunks, slice by slice
+    DONE = "done"
+
+
+class ChunkState(StrEnum):
+    """Life of a chunk."""
+
+    READY = "ready"  # claimable once `not_before` has passed
+    LEASED = "leased"  # a worker has the right to it until `lease_until`
+    DONE = "done"  # its result_chunk is committed
+
+
+class RowStatus(IntEnum):
+    """Final status of one row, as stored in ``result_chunk.status``."""
+
+    OK = 0
+    EMPTY = 1  # nothing to classify: counted as skipped
+    FAILED = 2  # `detail` says why
+
+
+class RowFlag(IntFlag):
+    """What else is known of a row, as stored in ``result_chunk.flags``."""
+
+    RAGGED = 1  # fewer or more cells than the header
+    WINDOWED = 2  # longer than the model's window: scored in windows and pooled
+    CAPPED = 4  # longer than what is classified of one cell

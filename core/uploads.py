@@ -1,0 +1,260 @@
+"""From bytes arriving to a job that is promised: step 1 of a row's journey.
+
+The order is the point. The upload row, under a lease, is committed before the first byte; the bytes are staged, hashed
+and checked on the way; the file is committed under its key; then, in one transaction, the upload is stored and the job
+exists. Whoever dies in between leaves an upload whose lease runs out, which the sweeper removes, and never a job
+without a complete file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import uuid
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from core import idempotency, jobs, registry
+from core.db import Database
+from core.errors import EmobatchError, LimitExceeded, Unavailable
+from core.ledger.commits import to_json
+from core.model_directory import ModelDirectory
+from core.models import Upload
+from core.settings import Settings
+from core.states import UploadState
+from core.storage import Storage
+from core.table import CheckResult, Format, Overrides, StreamCheck, TextColumn, choose_text_column, detect, preview
+
+
+@dataclass(frozen=True)
+class JobRequest:
+    """What a user asks for with a file."""
+
+    filename: str
+    text_column: str | None = None
+    """Name, else 1-based number; None: guess."""
+    overrides: Overrides = field(default_factory=Overrides)
+    idempotency_key: str | None = None
+
+    def fingerprint(self, sha256: str) -> str:
+        """Hash of everything that decides the job: the options and the body's `sha256`. The file's name does not."""
+        options = [self.text_column, sorted(asdict(self.overrides).items()), sha256]
+        return hashlib.sha256(to_json(options).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A job that is promised: the answer to the request, the same each time it is repeated."""
+
+    job_id: uuid.UUID
+    answer: Mapping[str, Any]
+    repeated: bool = False
+
+
+class Uploads:
+    """Takes uploads in. One per web process."""
+
+    def __init__(self, db: Database, storage: Storage, settings: Settings, model: ModelDirectory) -> None:
+        self._db = db
+        self._storage = storage
+        self._settings = settings
+        self._model = model
+
+    def accept(self, account_id: uuid.UUID, request: JobRequest, blocks: Iterable[bytes]) -> Accepted:
+        """Receives a file and makes its job. The caller rings afterwards.
+
+        Args:
+            account_id: who asks.
+            request: file name and options.
+            blocks: the body, in blocks of any size.
+
+        Raises:
+            InputError: the file or the options are wrong; nothing is kept.
+            LimitExceeded: too large, or too many unfinished jobs.
+            KeyInProgress, KeyReused: the idempotency key is held, or was used for something else.
+            Unavailable: the database or the storage does not answer; nothing is promised.
+        """
+        key = request.idempotency_key
+        if key is None:
+            return self._accept(account_id, request, blocks)
+        with self._db.transaction(account_id) as session:
+            first = idempotency.begin(session, account_id, key, self._settings.upload_lease_s)
+        if first is not None:
+            digest = hashlib.sha256()
+            for block in blocks:
+                digest.update(block)
+            answer = first.repeat(request.fingerprint(digest.hexdigest()))
+            return Accepted(uuid.UUID(answer["id"]), answer, repeated=True)
+        try:
+            return self._accept(account_id, request, blocks)
+        except EmobatchError:
+            with suppress(EmobatchError), self._db.transaction(account_id) as session:
+                idempotency.forget(session, account_id, key)
+            raise
+
+    def _accept(self, account_id: uuid.UUID, request: JobRequest, blocks: Iterable[bytes]) -> Accepted:
+        upload_id, token = self._begin(account_id, request)
+        key = upload_key(upload_id)
+        try:
+            check = self._receive(account_id, upload_id, token, request, blocks)
+            found, column = self._inspect(key, check, request)
+            return self._settle(account_id, upload_id, token, request, check, found, column)
+        except BaseException:
+            self._abandon(account_id, upload_id, token)
+            raise
+
+    def _begin(self, account_id: uuid.UUID, request: JobRequest) -> tuple[uuid.UUID, int]:
+        upload_id = uuid.uuid4()
+        with self._db.transaction(account_id) as session:
+            jobs.check_room(session, account_id, self._settings.max_active_jobs)
+            session.add(
+                Upload(
+                    id=upload_id,
+                    account_id=account_id,
+                    state=UploadState.RECEIVING,
+                    key=upload_key(upload_id),
+                    filename=request.filename,
+                    overrides={name: value for name, value in asdict(request.overrides).items() if value is not None},
+                    lease_token=1,
+                )
+            )
+            session.flush()
+            _renew(session, upload_id, 1, self._settings.upload_lease_s)
+        return upload_id, 1
+
+    def _receive(
+        self, account_id: uuid.UUID, upload_id: uuid.UUID, token: int, request: JobRequest, blocks: Iterable[bytes]
+    ) -> CheckResult:
+        settings = self._settings
+        check = StreamCheck(
+            max_unpacked_bytes=settings.max_unpacked_bytes, max_compression_ratio=settings.max_compression_ratio
+        )
+        renew_at = time.monotonic() + settings.upload_lease_s / 3
+        received = 0
+        staged = self._storage.stage(upload_key(upload_id))
+        try:
+            for block in blocks:
+                received += len(block)
+                if received > settings.max_upload_bytes:
+                    raise LimitExceeded(
+                        f"The file is larger than {settings.max_upload_bytes:,} bytes.",
+                        next_step="Split it, or compress it with gzip (.csv.gz).",
+                    )
+                check.feed(block)
+                staged.write(block)
+                if time.monotonic() > renew_at:
+                    with self._db.transaction(account_id) as session:
+                        _renew(session, upload_id, token, settings.upload_lease_s)
+                        if request.idempotency_key:
+                            idempotency.extend(session, account_id, request.idempotency_key, settings.upload_lease_s)
+                    renew_at = time.monotonic() + settings.upload_lease_s / 3
+            result = check.finish()
+            self._storage.commit(staged)
+        except BaseException:
+            staged.abort()
+            raise
+        return result
+
+    def _inspect(self, key: str, check: CheckResult, request: JobRequest) -> tuple[Format, TextColumn]:
+        source = partial(self._storage.read_range, key)
+        found = detect(source, check, request.overrides)
+        if len(found.header) > self._settings.max_columns:
+            raise LimitExceeded(
+                f"The file has {len(found.header):,} columns; {self._settings.max_columns:,} are allowed.",
+                next_step="Remove columns, or set the delimiter if it was detected wrongly.",
+            )
+        sample = [record.cells for record in preview(source, found, 200)]
+        return found, choose_text_column(found, sample, request.text_column)
+
+    def _settle(
+        self,
+        account_id: uuid.UUID,
+        upload_id: uuid.UUID,
+        token: int,
+        request: JobRequest,
+        check: CheckResult,
+        found: Format,
+        column: TextColumn,
+    ) -> Accepted:
+        with self._db.transaction(account_id) as session:
+            upload = session.get(Upload, upload_id, with_for_update=True)
+            if upload is None or upload.lease_token != token or upload.state != UploadState.RECEIVING:
+                raise _lease_lost()
+            upload.state = UploadState.STORED
+            upload.lease_until = None
+            upload.bytes = check.n_bytes
+            upload.sha256 = check.sha256
+            upload.detected = found.to_dict()
+            registry.register(session, self._model)
+            job = jobs.create_job(
+                session,
+                account_id=account_id,
+                upload=upload,
+                text_column=asdict(column),
+                model_version=self._model.version,
+                model_sha256=self._model.sha256,
+                needs_canonical=found.needs_canonical,
+                options={},
+            )
+            answer = {
+                "id": str(job.id),
+                "filename": request.filename,
+                "bytes": check.n_bytes,
+                "sha256": check.sha256,
+                "format": found.to_dict(),
+                "text_column": asdict(column),
+                "model_version": self._model.version,
+            }
+            if request.idempotency_key:
+                idempotency.finish(
+                    session,
+                    account_id,
+                    request.idempotency_key,
+                    fingerprint=request.fingerprint(check.sha256),
+                    job_id=job.id,
+                    response=answer,
+                )
+            return Accepted(job.id, answer)
+
+    def _abandon(self, account_id: uuid.UUID, upload_id: uuid.UUID, token: int) -> None:
+        """Hands a refused upload to the sweeper at once; if that fails too, its lease runs out by itself."""
+        with suppress(EmobatchError), self._db.transaction(account_id) as session:
+            session.execute(
+                text("""
+                UPDATE upload SET state = 'deleting', lease_until = now()
+                WHERE id = :id AND lease_token = :token AND state = 'receiving'
+                """),
+                {"id": upload_id, "token": token},
+            )
+
+
+def upload_key(upload_id: uuid.UUID) -> str:
+    """Where an upload's bytes lie in storage."""
+    return f"uploads/{upload_id}"
+
+
+def canonical_key(upload_id: uuid.UUID) -> str:
+    """Where an upload's canonical UTF-8 form lies, if it has one."""
+    return f"{upload_key(upload_id)}.canonical"
+
+
+def _renew(session: Session, upload_id: uuid.UUID, token: int, lease_s: float) -> None:
+    held = session.execute(
+        text("""
+        UPDATE upload SET lease_until = now() + make_interval(secs => :lease_s)
+        WHERE id = :id AND lease_token = :token AND state = 'receiving'
+        """),
+        {"lease_s": lease_s, "id": upload_id, "token": token},
+    ).rowcount  # type: ignore[attr-defined]
+    if not held:
+        raise _lease_lost()
+
+
+def _lease_lost() -> Unavailable:
+    return Unavailable("The upload took longer than its lease and was given up.", next_step="Send the file again.")

@@ -1,0 +1,1 @@
+"""Celery workers: they ask the ledger for work, cut files into chunks, classify chunks, and write results back."""

@@ -1,0 +1,90 @@
+"""The Celery app of a worker: one task, and what starts and stops with the parent and with each child.
+
+`celery -A worker.app worker` runs it. The parent never loads an engine; each child loads its own, after the spawn.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import structlog
+from celery import signals
+
+from core import log as logs
+from core.queue import QUEUE, TICK, celery_app, ring
+from core.settings import get_settings
+from worker import trace
+from worker.caretaker import Caretaker
+from worker.shift import Shift, open_shift
+
+log = structlog.get_logger(__name__)
+
+settings = get_settings()
+app = celery_app(settings, "emobatch.worker")
+app.conf.worker_concurrency = settings.worker_slots
+app.set_default()
+app.set_current()
+trace.node()
+
+_shift: Shift | None = None
+_caretaker: Caretaker | None = None
+
+
+def _my_shift() -> Shift:
+    global _shift
+    if _shift is None:
+        _shift = open_shift(settings, trace.worker_id(os.getpid()))
+    return _shift
+
+
+@app.task(name=TICK, queue=QUEUE)
+def tick() -> None:
+    """Looks in the ledger and works; rings for a successor when there may be more."""
+    if _my_shift().tick():
+        ring(app)
+
+
+@signals.setup_logging.connect
+def _set_up_logging(**_: Any) -> None:
+    logs.configure(settings.log_level, settings.log_format)
+
+
+@signals.worker_process_init.connect
+def _child_started(**_: Any) -> None:
+    logs.configure(settings.log_level, settings.log_format)
+    try:
+        _my_shift().warm_up()
+    except Exception:  # a child that dies here is started again and again; one that lives says why at each ticket
+        log.exception("child could not warm up")
+
+
+@signals.worker_init.connect
+def _parent_starting(**_: Any) -> None:
+    trace.prepare()
+
+
+@signals.worker_ready.connect
+def _parent_ready(sender: Any, **_: Any) -> None:
+    global _caretaker
+    _caretaker = Caretaker(settings, app)
+    _caretaker.start()
+
+
+@signals.task_received.connect
+def _ticket_came(**_: Any) -> None:
+    if _caretaker:
+        _caretaker.heard_something()
+
+
+@signals.worker_shutting_down.connect
+def _parent_stopping(**_: Any) -> None:
+    if _caretaker:
+        _caretaker.stopping()
+
+
+@signals.worker_shutdown.connect
+def _parent_stopped(**_: Any) -> None:
+    if _caretaker:
+        _caretaker.stop()
+    trace.clear()

@@ -1,0 +1,147 @@
+"""The thread in a worker's parent that keeps the promise when something dies.
+
+It says that the worker lives, returns what its dead children held, and, as one leader among all workers, sweeps: expired
+leases, finished jobs, orphans, expired jobs, tickets. It restarts the worker if that has gone deaf.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+
+import structlog
+from celery import Celery
+from celery.worker import state as celery_state
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+from sqlalchemy import text
+
+from core import ledger, queue, registry
+from core.db import Database
+from core.errors import EmobatchError
+from core.ledger.recovery import HeldLease
+from core.model_directory import ModelDirectory, find_model
+from core.settings import Settings
+from core.storage import open_storage
+from worker import trace
+from worker.sweeper import sweep
+
+log = structlog.get_logger(__name__)
+
+WATCH_S = 0.5
+"""How often the parent looks for dead children."""
+
+DEAF_S = 60.0
+"""Tickets wait, nothing runs and nothing has come for this long: the consumer is deaf (celery#8030), start afresh."""
+
+TICKETS_PER_SLOT = 4
+"""Tickets kept waiting for each live slot: enough to keep it busy, few enough to drain in a moment."""
+
+
+class Caretaker:
+    """One per worker parent."""
+
+    def __init__(self, settings: Settings, app: Celery) -> None:
+        self._settings = settings
+        self._app = app
+        self._model = ModelDirectory.load(find_model(settings.model), verify=True)
+        self._db = Database(settings.database_url.get_secret_value(), "emobatch_worker", pool_size=1)
+        self._storage = open_storage(settings.storage_url)
+        self._stop = threading.Event()
+        self._stopping = False
+        self._heard = time.monotonic()
+        self._thread = threading.Thread(target=self._run, name="caretaker", daemon=True)
+
+    def start(self) -> None:
+        """Begins; returns at once."""
+        self._thread.start()
+
+    def heard_something(self) -> None:
+        """A ticket came in."""
+        self._heard = time.monotonic()
+
+    def stopping(self) -> None:
+        """Children that die from now on were told to."""
+        self._stopping = True
+
+    def stop(self) -> None:
+        """Ends the thread and takes the worker off the list of the living."""
+        self._stop.set()
+        self._thread.join(timeout=5)
+        try:
+            with self._db.transaction() as session:
+                session.execute(text("DELETE FROM worker WHERE id = :id"), {"id": trace.node()})
+        except EmobatchError as error:
+            log.info("left on the list of workers", code=error.code)
+        self._db.close()
+
+    def _run(self) -> None:
+        next_sweep = 0.0
+        while not self._stop.is_set():
+            try:
+                self._bury()
+                if time.monotonic() >= next_sweep:
+                    next_sweep = time.monotonic() + self._settings.sweep_s
+                    self._sweep()
+            except EmobatchError as error:
+                log.warning("caretaker waits", code=error.code)
+            except Exception:  # the thread must outlive any one fault: without it nothing recovers
+                log.exception("caretaker stumbled")
+            self._stop.wait(WATCH_S)
+
+    def _bury(self) -> None:
+        """Returns the leases of children that are gone, and lays the crash to the chunk they died of."""
+        with self._db.transaction() as session:
+            dead = [held for held in ledger.held_by(session, trace.node()) if not _alive(held.pid)]
+            for held in dead:
+                at_fault = not self._stopping and _died_of(held)
+                ledger.charge_dead_child(session, held, at_fault=at_fault, crash_budget=self._settings.crash_budget)
+        for held in dead:
+            log.warning("lease of a dead child returned", job_id=str(held.job_id), chunk=held.chunk_no, pid=held.pid)
+        if dead:
+            queue.ring(self._app)
+
+    def _sweep(self) -> None:
+        slots = self._settings.worker_slots
+        with self._db.transaction() as session:
+            registry.register(session, self._model)
+            session.execute(
+                text("""
+                INSERT INTO worker (id, models, slots) VALUES (:id, ARRAY[:model], :slots)
+                ON CONFLICT (id) DO UPDATE SET heartbeat = now(), slots = excluded.slots
+                """),
+                {"id": trace.node(), "model": self._model.sha256, "slots": slots},
+            )
+        sweep(self._db, self._storage, self._settings)
+        with self._db.transaction() as session:
+            wanted = ledger.claimable(session, [self._model.sha256], TICKETS_PER_SLOT * slots)
+        if wanted:
+            self._ring(min(wanted, TICKETS_PER_SLOT * slots))
+
+    def _ring(self, wanted: int) -> None:
+        try:
+            waiting = queue.waiting(self._app)
+        except (OperationalError, RedisError, OSError) as error:
+            log.warning("broker does not answer", reason=type(error).__name__)
+            return
+        if waiting and not celery_state.active_requests and time.monotonic() - self._heard > DEAF_S:
+            log.error("tickets wait and none is heard: restarting", waiting=waiting)
+            os.kill(os.getpid(), signal.SIGTERM)
+            return
+        if wanted > waiting:
+            queue.ring(self._app, wanted - waiting)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _died_of(held: HeldLease) -> bool:
+    """Whether the child was in the middle of this very chunk, and not merely holding it."""
+    return trace.last_words(held.pid) == (held.job_id, held.chunk_no)

@@ -1,0 +1,176 @@
+"""One chunk: read its bytes, score its texts, say what each row is. No transaction is open meanwhile.
+
+Whatever one row does, the others get their labels: a batch that raises is tried row by row, and a chunk that killed a
+child is classified one row at a time, each written down before it is tried.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import structlog
+
+from core.errors import UploadDamaged
+from core.ledger import ChunkLease, ChunkResult
+from core.model_directory import ModelDirectory
+from core.states import RowFlag, RowStatus
+from core.storage import Storage
+from core.table import Format, RecordReader
+from worker.engine import Scored
+
+log = structlog.get_logger(__name__)
+
+UNREADABLE = "the model could not read this text"
+"""Reason of a row whose text makes scoring raise, alone too."""
+
+
+class Scorer(Protocol):
+    """What classifying needs of an engine."""
+
+    def score(self, texts: Sequence[str]) -> Scored:
+        """Logits (n, 28) float16 and windows (n,) of texts."""
+
+
+@dataclass
+class Rows:
+    """A chunk's rows as they are being filled in."""
+
+    texts: list[str]
+    flags: list[int]
+    status: list[int]
+    logits: np.ndarray
+    """(n, 28) float16, NaN until scored."""
+    detail: dict[str, Any]
+    identical: int = 0
+
+    @property
+    def to_score(self) -> list[int]:
+        """Indices of the rows with something to classify."""
+        return [index for index, status in enumerate(self.status) if status == RowStatus.OK]
+
+    def fail(self, index: int, reason: str) -> None:
+        """This row will have no label, and here is why."""
+        self.status[index] = RowStatus.FAILED
+        self.detail[str(index)] = {"reason": reason}
+
+    def put(self, indices: Sequence[int], scored: Scored) -> None:
+        """Takes an engine's answer for the rows at `indices`."""
+        self.logits[list(indices)] = scored.logits
+        self.identical += scored.reused
+        for index, windows in zip(indices, scored.windows.tolist(), strict=True):
+            if windows > 1:
+                self.flags[index] |= RowFlag.WINDOWED
+                self.detail[str(index)] = {"windows": windows}
+
+
+def read_rows(storage: Storage, lease: ChunkLease, *, max_text_chars: int, n_labels: int) -> Rows:
+    """Reads a chunk's records and takes the text of each.
+
+    Raises:
+        UploadDamaged: the stored bytes are not the ones that were cut.
+        Unavailable: the storage does not answer.
+    """
+    data = storage.read_range(lease.source.key, lease.byte_start, lease.byte_end - lease.byte_start)
+    if zlib.crc32(data) != lease.crc:
+        raise UploadDamaged(
+            "The stored file has changed since it was uploaded.",
+            next_step="Upload it again.",
+            row=lease.first_row,
+            line=lease.first_line,
+        )
+    found = Format.from_dict(lease.source.format)
+    reader = RecordReader([data], found, offset=lease.byte_start, row=lease.first_row, line=lease.first_line)
+    width, at = len(found.header), lease.source.text_index
+    texts, flags, status = [], [], []
+    for record in reader:
+        cells = record.cells
+        text = cells[at].strip() if at < len(cells) else ""
+        flag = RowFlag.RAGGED if len(cells) != width else 0
+        if len(text) > max_text_chars:
+            text = text[:max_text_chars]
+            flag |= RowFlag.CAPPED
+        texts.append(text)
+        flags.append(int(flag))
+        status.append(int(RowStatus.OK if text else RowStatus.EMPTY))
+    if len(texts) != lease.n_rows:
+        raise UploadDamaged(
+            f"Chunk {lease.chunk_no} was cut as {lease.n_rows} rows and reads as {len(texts)}.",
+            next_step="This is a fault of emobatch, not of the file: please report it.",
+            row=lease.first_row,
+            line=lease.first_line,
+        )
+    return Rows(texts, flags, status, np.full((len(texts), n_labels), np.nan, dtype="<f2"), {})
+
+
+def score_rows(rows: Rows, engine: Scorer) -> None:
+    """Scores all rows that have text, together; if that raises, one by one, so that one row fails alone."""
+    todo = rows.to_score
+    if not todo:
+        return
+    try:
+        scored = engine.score([rows.texts[index] for index in todo])
+    except Exception as error:  # whatever a runtime raises, it must cost one row and not the job
+        log.warning("batch failed, trying row by row", reason=type(error).__name__, rows=len(todo))
+        for index in todo:
+            _score_alone(rows, index, engine)
+        return
+    rows.put(todo, scored)
+
+
+def score_isolated(
+    rows: Rows,
+    engine: Scorer,
+    *,
+    condemned: dict[int, str],
+    first_row: int,
+    before_row: Callable[[int], None],
+) -> None:
+    """Scores row by row, writing each down first with `before_row(row_no)`; condemned rows are not tried again."""
+    for index in rows.to_score:
+        row_no = first_row + index
+        if row_no in condemned:
+            rows.fail(index, condemned[row_no])
+            continue
+        before_row(row_no)
+        _score_alone(rows, index, engine)
+
+
+def _score_alone(rows: Rows, index: int, engine: Scorer) -> None:
+    try:
+        rows.put([index], engine.score([rows.texts[index]]))
+    except Exception as error:  # as above: this row's fault, and nobody else's
+        log.warning("row failed", reason=type(error).__name__)
+        rows.fail(index, UNREADABLE)
+
+
+def summarise(rows: Rows, model: ModelDirectory) -> ChunkResult:
+    """What the ledger keeps of a scored chunk: logits, and the top labels of each taxonomy counted from them."""
+    done = np.array(rows.to_score, dtype=np.int64)
+    top_label = np.full(len(rows.texts), -1, dtype=np.int16)
+    top_score = np.zeros(len(rows.texts), dtype=np.float32)
+    counts: dict[str, dict[str, int]] = {}
+    for name, taxonomy in model.taxonomies.items():
+        index, score = taxonomy.top(taxonomy.scores(rows.logits[done])) if len(done) else (done, done)
+        tally = np.bincount(index, minlength=len(taxonomy.labels))
+        counts[name] = {label: int(n) for label, n in zip(taxonomy.labels, tally, strict=True) if n}
+        if name == model.default_taxonomy:
+            top_label[done] = index
+            top_score[done] = score
+    by_status = np.bincount(np.array(rows.status, dtype=np.int64), minlength=3)
+    return ChunkResult(
+        logits=np.ascontiguousarray(rows.logits, dtype="<f2").tobytes(),
+        top_label=top_label.tolist(),
+        top_score=top_score.tolist(),
+        status=rows.status,
+        flags=rows.flags,
+        detail=rows.detail,
+        label_counts=counts,
+        rows_ok=int(by_status[RowStatus.OK]),
+        rows_skipped=int(by_status[RowStatus.EMPTY]),
+        rows_failed=int(by_status[RowStatus.FAILED]),
+        rows_identical=rows.identical,
+    )
