@@ -45,7 +45,8 @@ class JobStatus:
     rows_failed: int
     rows_identical: int
     blank_lines: int
-    warnings: dict[str, Any]
+    warnings: list[dict[str, Any]]
+    """`core.table.Warning_` as dicts: of the detection, then of the cutting."""
     label_counts: dict[str, dict[str, int]]
     rate: float | None
     eta_s: float | None
@@ -218,7 +219,7 @@ def _status(session: Session, row: Any) -> JobStatus:
         rows_failed=job.rows_failed,
         rows_identical=job.rows_identical,
         blank_lines=job.blank_lines,
-        warnings=job.warnings,
+        warnings=[*(row.detected or {}).get("warnings", []), *job.warnings],
         label_counts=job.label_counts,
         rate=rate,
         eta_s=eta if eta is None or math.isfinite(eta) else None,

@@ -51,6 +51,7 @@ class Base(DeclarativeBase):
         uuid.UUID: UUID(as_uuid=True),
         datetime: DateTime(timezone=True),
         dict[str, Any]: JSONB,
+        list[dict[str, Any]]: JSONB,
         list[int]: ARRAY(SmallInteger),
         list[float]: ARRAY(REAL),
         str: Text,
@@ -153,8 +154,8 @@ class Job(Base):
     options: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     error: Mapped[dict[str, Any] | None]
     """`EmobatchError.to_dict()` of what made the job fail."""
-    warnings: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
-    """What ingest noticed, by code: how often, and where first."""
+    warnings: Mapped[list[dict[str, Any]]] = mapped_column(server_default=text("'[]'"))
+    """What ingest noticed (`core.table.Warning_`): how often, and where first."""
 
     rows_total: Mapped[int] = mapped_column(server_default=text("0"))
     """Rows cut so far; final once ``ingest_state`` is ``done``."""
@@ -182,8 +183,9 @@ class Job(Base):
     ingest_worker_id: Mapped[str | None]
     ingest_not_before: Mapped[datetime] = mapped_column(server_default=_now)
 
+    ingest_claimed_at: Mapped[datetime | None]
     claimed_at: Mapped[datetime | None]
-    """When any work of this job was last claimed: among equals the longest waiting goes first."""
+    """When chunks of this job were last claimed: among equals the longest waiting goes first."""
     rate: Mapped[float] = mapped_column(server_default=text("0"))
     """Rows per second, as an exponential kernel (see `core.jobs.RATE_TAU_S`) at ``rate_at``."""
     rate_at: Mapped[datetime | None]

@@ -60,7 +60,7 @@ class Rows:
     def put(self, indices: Sequence[int], scored: Scored) -> None:
         """Takes an engine's answer for the rows at `indices`."""
         self.logits[list(indices)] = scored.logits
-        self.identical += scored.reused
+        self.identical += scored.identical
         for index, windows in zip(indices, scored.windows.tolist(), strict=True):
             if windows > 1:
                 self.flags[index] |= RowFlag.WINDOWED

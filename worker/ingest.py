@@ -7,25 +7,25 @@ An upload that is not UTF-8, or is compressed, is first turned into a canonical 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from core.errors import LimitExceeded, NoRows
 from core.ledger import IngestLease, NewChunk, Slice
 from core.settings import Settings
 from core.storage import Storage
-from core.table import Format, RecordReader, canonical_blocks
+from core.table import Format, RecordReader, Warning_, canonical_blocks, merge_warnings
 from worker.cutting import Cutter, Tail
 
 MAX_SLICE_CHUNKS = 4_000
 """One commit's worth: enough for two seconds, and a bound on memory."""
 
 
-def cut_slice(storage: Storage, lease: IngestLease, settings: Settings, warnings: dict[str, Any]) -> Slice:
+def cut_slice(storage: Storage, lease: IngestLease, settings: Settings, warnings: Sequence[dict[str, Any]]) -> Slice:
     """Cuts records into chunks from where the last slice ended, for `ingest_slice_s` seconds or to the end.
 
     Args:
-        warnings: those of the slices before, by code; the result holds them with this slice's added.
+        warnings: those of the slices before, as stored; the result holds them with this slice's added.
 
     Raises:
         InputError: the file is wrong from here on; the message names the place.
@@ -57,13 +57,11 @@ def cut_slice(storage: Storage, lease: IngestLease, settings: Settings, warnings
             if time.monotonic() > until or len(chunks) >= MAX_SLICE_CHUNKS:
                 finished = False
                 break
-        if finished and (last := cutter.flush()):
+        if last := cutter.flush():
             chunks.append(last)
-        merged = merge_warnings(warnings, reader.warnings)
+        merged = merge_warnings(map(Warning_.from_dict, warnings), reader.warnings)
         blank_lines = reader.n_blank
         offset, row, line = reader.offset, reader.row, reader.line
-    if not finished:  # the record that showed the chunk to be full begins the next slice
-        offset, row, line = record.start, record.row, record.line
     if row - 1 > settings.max_rows:
         raise _too_many(settings)
     if finished and row == 1:
@@ -75,7 +73,7 @@ def cut_slice(storage: Storage, lease: IngestLease, settings: Settings, warnings
         line=line,
         blank_lines=blank_lines,
         finished=finished,
-        warnings=merged,
+        warnings=[warning.to_dict() for warning in merged],
     )
 
 
@@ -104,17 +102,6 @@ def make_canonical(
             if not keep_on():
                 return
         storage.commit(staged)
-
-
-def merge_warnings(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
-    """Adds up warnings by code: counts are summed, the first place stays."""
-    merged = dict(before)
-    for code, warning in now.items():
-        if code in merged:
-            merged[code] = {**merged[code], "count": merged[code]["count"] + warning["count"]}
-        else:
-            merged[code] = warning
-    return merged
 
 
 def _too_many(settings: Settings) -> LimitExceeded:

@@ -18,8 +18,8 @@ from core.states import IngestState
 # Fair: the account, then the job, with the fewest running chunks; among equals whoever was served longest ago. So a job
 # of one chunk waits for one chunk of somebody else's, whatever the backlog.
 _FAIR_ORDER = """
-ORDER BY coalesce(account_busy.n, 0), max(j.claimed_at) OVER (PARTITION BY j.account_id) NULLS FIRST,
-    coalesce(busy.n, 0), j.claimed_at NULLS FIRST, j.created_at, j.id
+ORDER BY coalesce(account_busy.n, 0), max(j.{served_at}) OVER (PARTITION BY j.account_id) NULLS FIRST,
+    coalesce(busy.n, 0), j.{served_at} NULLS FIRST, j.created_at, j.id
 LIMIT 8
 """
 
@@ -48,7 +48,7 @@ LEFT JOIN busy ON busy.job_id = j.id LEFT JOIN account_busy ON account_busy.acco
 WHERE j.state IN ('ingesting', 'running') AND j.deleted_at IS NULL AND j.model_sha256 = ANY(:models)
     AND EXISTS (SELECT FROM chunk c WHERE c.job_id = j.id AND c.state = 'ready' AND c.not_before <= now())
 """
-    + _FAIR_ORDER
+    + _FAIR_ORDER.format(served_at="claimed_at")
 )
 
 _LEASE = """
@@ -116,13 +116,13 @@ LEFT JOIN busy ON busy.job_id = j.id LEFT JOIN account_busy ON account_busy.acco
 WHERE j.state IN ('queued', 'ingesting') AND j.deleted_at IS NULL AND j.ingest_state <> 'done'
     AND j.ingest_lease_until IS NULL AND j.ingest_not_before <= now()
 """
-    + _FAIR_ORDER
+    + _FAIR_ORDER.format(served_at="ingest_claimed_at")
 )
 
 _INGEST_LEASE = text("""
 UPDATE job SET state = 'ingesting', ingest_token = ingest_token + 1, ingest_attempt = ingest_attempt + 1,
     ingest_lease_until = now() + make_interval(secs => :lease_s), ingest_worker_id = :worker_id,
-    started_at = coalesce(started_at, now()), claimed_at = clock_timestamp()
+    started_at = coalesce(started_at, now()), ingest_claimed_at = clock_timestamp()
 WHERE id = (
     SELECT id FROM job
     WHERE id = :job_id AND state IN ('queued', 'ingesting') AND ingest_state <> 'done' AND ingest_lease_until IS NULL
@@ -166,7 +166,14 @@ def _source(job: Any) -> Source:
 
 
 def _mark_claimed(session: Session, job_id: uuid.UUID) -> None:
-    session.execute(text("UPDATE job SET claimed_at = clock_timestamp() WHERE id = :job_id"), {"job_id": job_id})
+    # Skipped where another transaction has the row: waiting for it would make claimants queue for one big job.
+    session.execute(
+        text("""
+        UPDATE job SET claimed_at = clock_timestamp()
+        WHERE id = (SELECT id FROM job WHERE id = :job_id FOR NO KEY UPDATE SKIP LOCKED)
+        """),
+        {"job_id": job_id},
+    )
 
 
 def claimable(session: Session, models: Sequence[str], most: int) -> int:

@@ -56,7 +56,7 @@ class Slice:
     line: int
     blank_lines: int
     finished: bool
-    warnings: dict[str, Any] = field(default_factory=dict)
+    warnings: list[dict[str, Any]] = field(default_factory=list)
 
 
 def commit_chunk(session: Session, lease: ChunkLease, result: ChunkResult) -> bool:

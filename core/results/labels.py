@@ -57,20 +57,8 @@ class Labeller:
         """Whether the emotion columns are there: with sentiment chosen they would only repeat it."""
         return self.taxonomy.name != SENTIMENT
 
-    @property
-    def columns(self) -> list[str]:
-        """Names of the added columns, in order."""
-        scored = self.options.scores is not Scores.NONE
-        names = []
-        if self.has_emotions:
-            names += ["emotion", *(["emotion_score"] if scored else []), "emotions"]
-        names += [SENTIMENT, *(["sentiment_score"] if scored else []), "row_status"]
-        if self.options.scores is Scores.ALL:
-            names += [f"score_{label}" for label in self.fine.labels]
-        return names
-
     def cells(self, row: RowLabels) -> list[str]:
-        """A row's added cells, in the order of `columns`."""
+        """A row's added cells, in the order of `OutputLayout.columns`."""
         scored = self.options.scores is not Scores.NONE
         cells = []
         if self.has_emotions:

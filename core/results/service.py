@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
@@ -97,6 +97,7 @@ class JobResults:
         self._source = source
         self._labeller = labeller
         self._job = job
+        self._keys = _unique(source.format.header)
 
     @property
     def stem(self) -> str:
@@ -119,13 +120,18 @@ class JobResults:
         if encoding not in ("utf-8", "same"):
             raise BadOption(f"output_encoding={encoding!r} is unknown.", next_step="Use utf-8 or same.")
         found = self._source.format
-        layout = OutputLayout(found, self._labeller.columns)
-        writer = TableWriter(found, encoding=found.encoding if encoding == "same" else "utf-8")
+        labeller = self._labeller
+        layout = OutputLayout(
+            found.header, taxonomy=labeller.taxonomy.name, scores=labeller.options.scores, labels=labeller.fine.labels
+        )
+        writer = TableWriter(found, encoding=encoding)
         block = writer.write([layout.header()])
-        cells = self._labeller.cells
+        cells = labeller.cells
         for chunks in walk(self._db, self._source):
             rows = join(self._storage, self._source, chunks, self._labeller)
-            block += writer.write(layout.row(record.cells, cells(labels)) for record, labels in rows)
+            block += writer.write(
+                [layout.row(record.cells, cells(labels)) for record, labels in rows], first_row=chunks[0].first_row
+            )
             yield block
             block = b""
         if block:
@@ -205,10 +211,22 @@ class JobResults:
             "sentiment": labels.sentiment or None,
             "sentiment_score": labels.sentiment_score,
             "row_status": labels.status,
-            "cells": dict(zip(found.unique_header, record.cells, strict=False)),
+            "cells": dict(zip(self._keys, record.cells, strict=False)),
         }
         if len(record.cells) > len(found.header):
             row["overflow"] = record.cells[len(found.header) :]
         if self._labeller.options.scores is Scores.ALL:
             row["scores"] = dict(zip(self._labeller.fine.labels, labels.all_scores, strict=False))
         return row
+
+
+def _unique(header: Sequence[str]) -> list[str]:
+    """Column names as the keys of an object: a blank one by its number, a repeated one with ``_2``, ``_3`` …"""
+    keys: dict[str, None] = {}
+    for number, name in enumerate(header, start=1):
+        key, again = name or f"column_{number}", 1
+        while key in keys:
+            again += 1
+            key = f"{name or 'column'}_{again}"
+        keys[key] = None
+    return list(keys)

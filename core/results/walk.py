@@ -5,13 +5,13 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 from sqlalchemy import text
 
 from core.db import Database
 from core.results.labels import Labeller, RowLabels
-from core.states import RowStatus
 from core.storage import Storage
 from core.table import Format, Record, RecordReader
 
@@ -122,8 +122,7 @@ def join(
 def _labels(source: JobSource, chunk: ChunkView, labeller: Labeller) -> Iterator[RowLabels]:
     if chunk.status is not None and chunk.logits is not None and chunk.flags is not None:
         return labeller.rows(chunk.logits, chunk.status, chunk.flags, chunk.detail or {})
-    reasons = {str(index): {"reason": source.missing} for index in range(chunk.n_rows)}
-    return labeller.rows(b"", [RowStatus.FAILED] * chunk.n_rows, [0] * chunk.n_rows, reasons)
+    return repeat(RowLabels(status=f"failed: {source.missing}"), chunk.n_rows)
 
 
 def _adjacent(chunks: list[ChunkView]) -> Iterator[list[ChunkView]]:

@@ -1,0 +1,99 @@
+"""The canonical form of an upload: the same physical lines as uncompressed UTF-8 without a byte order mark.
+
+Chunks are byte ranges, so there must be one sequence of bytes that everyone means. An upload that is UTF-8 already is
+its own canonical form; any other is turned into it once, in constant memory.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterable, Iterator
+
+from core.errors import EncodingFailed
+from core.table.format import Format
+from core.table.lines import LineCounter
+from core.table.unpack import Unpacker
+
+_BOM = codecs.BOM_UTF8
+
+
+def canonical_blocks(
+    blocks: Iterable[bytes], fmt: Format, *, max_unpacked_bytes: int = 2**34, max_compression_ratio: int = 200
+) -> Iterator[bytes]:
+    """Unpacks and transcodes the stored bytes of an upload.
+
+    Args:
+        blocks: the upload, from its first byte to its last, in blocks of any size.
+        fmt: its compression and its encoding.
+        max_unpacked_bytes: cap on the text, for gzip.
+        max_compression_ratio: cap on text bytes for each gzip byte.
+
+    Yields:
+        Non-empty blocks of UTF-8 without byte order mark; every line end is the one of the file.
+
+    Raises:
+        EncodingFailed: naming file line and byte offset (in the unpacked text) of bytes the encoding does not allow.
+        UploadDamaged: broken or truncated gzip.
+        LimitExceeded: gzip that unpacks to more than is allowed.
+    """
+    if fmt.compression is not None:
+        blocks = _unpacked(blocks, Unpacker(
+            max_unpacked_bytes=max_unpacked_bytes, max_compression_ratio=max_compression_ratio
+        ))  # fmt: skip
+    return transcoded(blocks, fmt.encoding)
+
+
+def transcoded(blocks: Iterable[bytes], encoding: str, *, complete: bool = True) -> Iterator[bytes]:
+    """Turns blocks of text in `encoding` into blocks of UTF-8 without byte order mark.
+
+    Args:
+        blocks: unpacked text.
+        encoding: Python codec name.
+        complete: False if the text may be cut within a character, as the head of a file is.
+
+    Raises:
+        EncodingFailed: as `canonical_blocks`.
+    """
+    decoder = codecs.getincrementaldecoder(encoding)("strict")
+    lines = LineCounter()
+    consumed = 0
+    at_start = True
+    for block, final in _with_end(blocks, complete):
+        state = decoder.getstate()
+        waiting = len(state[0])
+        try:
+            data = decoder.decode(block, final).encode()
+        except UnicodeDecodeError as error:
+            decoder.setstate(state)
+            good = decoder.decode(block[: max(error.start - waiting, 0)]).encode()
+            raise EncodingFailed(
+                f"Byte {consumed - waiting + error.start:,} of the text is not {encoding}.",
+                line=lines.line_after(good),
+                next_step="Name the right encoding, or correct that place.",
+            ) from error
+        except UnicodeError as error:
+            raise EncodingFailed(
+                f"Near byte {consumed:,} the text is not {encoding}.",
+                line=lines.line_after(),
+                next_step="Name the right encoding, or correct that place.",
+            ) from error
+        consumed += len(block)
+        if data and at_start:
+            data = data.removeprefix(_BOM)
+            at_start = False
+        lines.feed(data)
+        if data:
+            yield data
+
+
+def _unpacked(blocks: Iterable[bytes], unpacker: Unpacker) -> Iterator[bytes]:
+    for block in blocks:
+        yield from unpacker.feed(block)
+    unpacker.finish()
+
+
+def _with_end(blocks: Iterable[bytes], complete: bool) -> Iterator[tuple[bytes, bool]]:
+    for block in blocks:
+        yield block, False
+    if complete:
+        yield b"", True

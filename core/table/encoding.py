@@ -1,0 +1,194 @@
+"""Which encoding a file is in: by its byte order mark, else UTF-8 if all of it is, else a guess that is said aloud.
+
+A wrong guess gives no error, only wrong letters, so it always comes with a warning that shows some of them. Once
+chosen, the encoding is kept: a later byte that it does not allow is an error, never a reason to guess again.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import chardet
+
+from core.errors import EncodingFailed
+from core.table.check import CheckResult
+from core.table.head import Head
+from core.table.utf16 import utf16_without_bom
+from core.table.warning import Warning_
+
+# Longest first: UTF-32's mark starts with UTF-16's.
+_BOMS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+# What chardet may answer, in its names, which are Python codecs: those that tables are really saved in, each as the
+# superset that decodes its subsets too. Its confidences are close on short samples of Latin letters, so they are
+# weighed by how common a file in that encoding is today; the weights are tuned on the table of tests/.
+_CANDIDATES: dict[str, tuple[str, float]] = {
+    "cp1252": ("Western European", 1.3),
+    "cp1250": ("Central European", 1.0),
+    "iso8859-2": ("Central European", 1.0),
+    "cp1251": ("Cyrillic", 1.0),
+    "iso8859-5": ("Cyrillic", 1.0),
+    "koi8-r": ("Russian", 1.0),
+    "koi8-u": ("Ukrainian", 1.0),
+    "cp866": ("Cyrillic, DOS", 0.8),
+    "cp1253": ("Greek", 1.0),
+    "cp1254": ("Turkish", 1.0),
+    "cp1255": ("Hebrew", 1.0),
+    "cp1256": ("Arabic", 1.0),
+    "iso8859-6": ("Arabic", 1.0),
+    "cp1257": ("Baltic", 1.0),
+    "cp1258": ("Vietnamese", 1.0),
+    "cp874": ("Thai", 1.0),
+    "cp932": ("Japanese, Shift-JIS", 1.0),
+    "euc_jis_2004": ("Japanese, EUC", 1.0),
+    "gb18030": ("Chinese, GB", 1.0),
+    "big5hkscs": ("Chinese, Big5", 1.0),
+    "cp949": ("Korean", 1.0),
+    "mac-roman": ("Western European, old Macintosh", 0.75),
+    "cp850": ("Western European, DOS", 0.8),
+    "cp437": ("Western European, DOS", 0.75),
+}
+_FALLBACK = "cp1252"
+_NO_EVIDENCE = 0.01
+"""chardet's confidence where it has seen a letter or two."""
+_SAMPLE_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Found:
+    """An encoding, and how it was found if that needs saying."""
+
+    encoding: str
+    warnings: tuple[Warning_, ...] = ()
+
+
+def find_encoding(head: Head, check: CheckResult, override: str | None) -> Found:
+    """The encoding of a text, from its head and from what `StreamCheck` learnt of all of it.
+
+    Args:
+        head: its first bytes.
+        check: in particular whether all of it is UTF-8, and a sample from where it first is not.
+        override: the user's word, a Python codec name.
+
+    Raises:
+        EncodingFailed: the encoding given does not fit, or the file is UTF-8 except for some bytes.
+    """
+    marked = next((name for bom, name in _BOMS if head.data.startswith(bom)), None)
+    if override is not None:
+        return Found(_overridden(override, marked, head, check))
+    if marked == "utf-8-sig" and not check.utf8_valid:
+        raise _damaged_utf8(check)
+    if marked is not None:
+        return Found(marked)
+    unmarked = utf16_without_bom(head.data)
+    if unmarked is not None:
+        return Found(unmarked)
+    if check.utf8_valid:
+        if b"\x1b$" in head.data and _decodes(head, "iso2022_jp_2"):
+            return Found("iso2022_jp_2", (_guessed("iso2022_jp_2", "Japanese, ISO-2022-JP", "", 1),))
+        return Found("utf-8")
+    if _is_mostly_utf8(head.data + check.sample):
+        raise _damaged_utf8(check)
+    sample = _telling_lines(head, check)
+    encoding = _guess(sample, head)
+    warning = _guessed(encoding, _CANDIDATES[encoding][0], _excerpt(sample, encoding), check.first_bad_line)
+    return Found(encoding, (warning,))
+
+
+def _overridden(encoding: str, marked: str | None, head: Head, check: CheckResult) -> str:
+    if encoding == "utf-8" and marked == "utf-8-sig":
+        encoding = "utf-8-sig"
+    if encoding in ("utf-8", "utf-8-sig", "ascii") and not check.utf8_valid:
+        raise EncodingFailed(
+            f"The file is not {encoding}: byte {check.first_bad_byte:,} of its text does not belong to it.",
+            line=check.first_bad_line,
+            next_step="Leave the encoding to be detected, or name another.",
+        )
+    wide = encoding.startswith(("utf-16", "utf-32"))
+    if wide and b"\0" not in head.data or not _decodes(head, encoding):
+        raise EncodingFailed(
+            f"The file is not {encoding}.", next_step="Leave the encoding to be detected, or name another."
+        )
+    return encoding
+
+
+def _decodes(head: Head, encoding: str) -> bool:
+    try:
+        codecs.getincrementaldecoder(encoding)("strict").decode(head.data, head.complete)
+    except (UnicodeError, ValueError):
+        return False
+    return True
+
+
+def _is_mostly_utf8(data: bytes) -> bool:
+    """Whether the characters beyond ASCII are UTF-8 sequences, but for a few: bytes were cut or pasted in."""
+    text = data.decode("utf-8", "replace")
+    bad = text.count("\ufffd")
+    good = sum(1 for character in text if character > "\x7f") - bad
+    return good >= 4 and good > 3 * bad
+
+
+def _damaged_utf8(check: CheckResult) -> EncodingFailed:
+    return EncodingFailed(
+        f"The file is UTF-8, except for some bytes of which byte {check.first_bad_byte:,} of its text is the first.",
+        line=check.first_bad_line,
+        next_step="Correct that place, or name an encoding such as cp1252 to have every byte taken as a letter.",
+    )
+
+
+def _telling_lines(head: Head, check: CheckResult) -> bytes:
+    """The lines that are not plain ASCII: digits and delimiters say nothing about an encoding."""
+    lines = list(_whole_lines(head.data, last=head.complete)) + list(_whole_lines(check.sample, first=False))
+    telling = b"".join(line for line in lines if not line.isascii())[:_SAMPLE_BYTES]
+    return telling or check.sample
+
+
+def _whole_lines(data: bytes, *, first: bool = True, last: bool = False) -> Iterator[bytes]:
+    lines = data.splitlines(keepends=True)
+    return iter(lines[0 if first else 1 : None if last else -1])
+
+
+def _guess(sample: bytes, head: Head) -> str:
+    answers = chardet.detect_all(
+        sample, ignore_threshold=True, compat_names=False, include_encodings=tuple(_CANDIDATES)
+    )
+    weighed = sorted(
+        ((answer["confidence"] * _CANDIDATES[answer["encoding"]][1], answer["encoding"]) for answer in answers
+         if answer["encoding"] in _CANDIDATES),
+        reverse=True,
+    )  # fmt: skip
+    names = [name for _, name in weighed]
+    if not weighed or weighed[0][0] < _NO_EVIDENCE:
+        names.insert(0, _FALLBACK)
+    for name in names:
+        if _decodes(head, name):
+            return name
+    raise EncodingFailed(
+        "The file is not UTF-8, and its encoding was not recognised.",
+        next_step="Save it as UTF-8, or name its encoding.",
+    )
+
+
+def _excerpt(sample: bytes, encoding: str) -> str:
+    """Some letters around the first that is not ASCII, as they are read now."""
+    text = sample.decode(encoding, "replace")
+    at = next((position for position, character in enumerate(text) if character > "\x7f"), 0)
+    return " ".join(text[max(at - 12, 0) : at + 20].split())
+
+
+def _guessed(encoding: str, meaning: str, excerpt: str, line: int | None) -> Warning_:
+    example = f' For example: "{excerpt}".' if excerpt else ""
+    return Warning_(
+        "encoding_guessed",
+        f"The file is not UTF-8 and was read as {encoding} ({meaning}).{example}"
+        " If letters look wrong, name the encoding.",
+        line=line,
+    )

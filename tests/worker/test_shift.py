@@ -1,0 +1,224 @@
+"""A worker child on a real Postgres with the null model: whole jobs, and what happens when something is in the way."""
+
+from __future__ import annotations
+
+import csv
+import io
+import random
+
+import pytest
+from sqlalchemy import text
+
+from core import jobs, ledger
+from core.errors import NotReady, Unavailable
+from core.states import JobState
+from tests.fakes import NullScorer
+from tests.fixtures import Installation
+
+
+def table(data: bytes, encoding: str = "utf-8", delimiter: str = ",") -> list[list[str]]:
+    return list(csv.reader(io.StringIO(data.decode(encoding), newline=""), delimiter=delimiter))
+
+
+def reviews(n: int, seed: int = 1) -> bytes:
+    """A file with quoted newlines, empty texts and ragged rows."""
+    random_ = random.Random(seed)
+    out = io.StringIO(newline="")
+    writer = csv.writer(out)
+    writer.writerow(["id", "text", "rating"])
+    for number in range(1, n + 1):
+        words = " ".join(random_.choices(["good", "bad", "a, b", 'so "so"', "long", "new\nline", "é"], k=5))
+        row = [str(number), "" if number % 17 == 0 else words, str(number % 5)]
+        writer.writerow(row[:2] if number % 23 == 0 else row)
+    return out.getvalue().encode()
+
+
+def test_a_file_comes_back_with_every_row_in_order_and_every_cell_untouched(installation: Installation):
+    data = reviews(500)
+    job_id = installation.accept(data)
+    installation.run(chunk_records=40)
+    status = installation.status(job_id)
+    assert status.state is JobState.COMPLETED
+    assert (status.rows_total, status.rows_ok, status.rows_skipped, status.rows_failed) == (500, 471, 29, 0)
+    before, after = table(data), table(installation.csv(job_id))
+    added = ["emotion", "emotion_score", "emotions", "sentiment", "sentiment_score", "row_status"]
+    assert after[0] == before[0] + added
+    assert len(after) == len(before)
+    for old, new in zip(before[1:], after[1:], strict=True):
+        assert new[:3] == [*old, ""][:3]
+        assert new[8] in (["empty"] if not old[1] else ["ok", "ok: ragged", "ok: windowed 2", "ok: ragged, windowed 2"])
+        assert bool(new[3]) == bool(old[1])
+
+
+def test_small_slices_and_small_chunks_change_nothing(installation: Installation):
+    data = reviews(300)
+    whole, pieces = installation.accept(data), installation.accept(data)
+    installation.run(chunk_records=300)
+    with installation.db.transaction() as session:  # again, in the smallest slices there are
+        session.execute(text("DELETE FROM result_chunk WHERE job_id = :id"), {"id": pieces})
+        session.execute(text("DELETE FROM chunk WHERE job_id = :id"), {"id": pieces})
+        session.execute(
+            text("""
+            UPDATE job SET state = 'queued', ingest_state = 'cutting', ingest_offset = 0, ingest_row = 1,
+                ingest_line = 1, rows_total = 0, rows_ok = 0, rows_skipped = 0, chunks_total = 0, chunks_done = 0,
+                finished_at = NULL, label_counts = '{}', warnings = '[]' WHERE id = :id
+            """),
+            {"id": pieces},
+        )
+    installation.run(chunk_records=7, ingest_slice_s=0.0)
+    assert installation.csv(pieces) == installation.csv(whole)
+    left, right = installation.status(pieces), installation.status(whole)
+    assert left.label_counts == right.label_counts
+    assert left.warnings == right.warnings
+
+
+@pytest.mark.parametrize(
+    ("encoding", "delimiter", "text_"),
+    [
+        ("utf-8-sig", ",", "naïve café"),
+        ("utf-16", ";", "größer als"),
+        ("cp1252", ";", "“déjà vu” – très bien, l’été à la plage"),
+        ("utf-8", "\t", "tabs here"),
+    ],
+)
+def test_other_encodings_and_delimiters_come_back_equal(installation: Installation, encoding, delimiter, text_):
+    rows = [["id", "text"], *([str(n), f"{text_} {n}"] for n in range(50))]
+    data = "".join(delimiter.join(row) + "\r\n" for row in rows).encode(encoding)
+    job_id = installation.accept(data)
+    installation.run()
+    out = installation.csv(job_id)
+    assert [row[:2] for row in table(out, delimiter=delimiter)] == rows
+    assert out.count(b"\r\n") == 51
+    same = installation.csv(job_id, "same")
+    assert [row[:2] for row in table(same, encoding, delimiter)] == rows
+
+
+def test_another_taxonomy_and_threshold_need_no_model(installation: Installation):
+    job_id = installation.accept(reviews(60))
+    scorer = NullScorer()
+    installation.run(scorer)
+    calls = len(scorer.calls)
+    header = table(installation.csv(job_id, taxonomy="sentiment"))[0]
+    assert header[3:] == ["sentiment", "sentiment_score", "row_status"]
+    fine = table(installation.csv(job_id, taxonomy="goemotions", scores="all"))
+    assert len(fine[0]) == 3 + 6 + 28
+    everything = table(installation.csv(job_id, threshold="0"))
+    nothing = table(installation.csv(job_id, threshold="1"))
+    assert everything[1][5].count("|") == 6
+    assert nothing[1][5] == ""
+    assert table(installation.csv(job_id, scores="none"))[0][3:] == ["emotion", "emotions", "sentiment", "row_status"]
+    assert len(scorer.calls) == calls
+
+
+def test_one_bad_row_costs_one_row(installation: Installation):
+    def on_text(text: str) -> None:
+        if text == "poison":
+            raise RuntimeError("no")
+
+    job_id = installation.accept(b"text\nfine day\npoison\nanother day\n")
+    installation.run(NullScorer(on_text))
+    status = installation.status(job_id)
+    assert status.state is JobState.COMPLETED_WITH_ERRORS
+    assert (status.rows_ok, status.rows_failed) == (2, 1)
+    assert [row[-1] for row in table(installation.csv(job_id))[1:]] == [
+        "ok",
+        "failed: the model could not read this text",
+        "ok",
+    ]
+
+
+def test_an_unclosed_quote_fails_the_job_and_says_where(installation: Installation):
+    job_id = installation.accept(b"id,text\n" + b"1,hello there\n" * 60_000 + b'2,"never closed\n3,x\n')
+    installation.run()
+    status = installation.status(job_id)
+    assert status.state is JobState.FAILED
+    assert status.error is not None
+    assert status.error["code"] == "unclosed_quote"
+    assert (status.error["row"], status.error["line"]) == (60_001, 60_002)
+
+
+def test_a_file_that_changed_under_us_is_never_labelled(installation: Installation):
+    job_id = installation.accept(b"text\nfine day\nother day\n")
+    shift = installation.shift()
+    shift._ingest_once()
+    with installation.db.transaction() as session:
+        session.execute(text("UPDATE chunk SET crc = crc + 1"))
+    while shift.tick():
+        pass
+    status = installation.status(job_id)
+    assert (status.state, (status.error or {}).get("code")) == (JobState.FAILED, "upload_damaged")
+
+
+def test_a_cancelled_job_says_so_in_every_row_that_has_no_label(installation: Installation):
+    job_id = installation.accept(reviews(100))
+    shift = installation.shift(chunk_records=40, claim_chunks=1)
+    shift._ingest_once()
+    shift._classify_once()
+    with installation.web_db.transaction(installation.account_id) as session:
+        jobs.cancel(session, installation.account_id, job_id)
+    assert not shift.tick()
+    rows = table(installation.csv(job_id))[1:]
+    assert len(rows) == 100
+    assert [row[-1] for row in rows[40:]] == ["failed: cancelled"] * 60
+    status = installation.status(job_id)
+    assert status.rows_ok + status.rows_skipped + status.rows_failed == status.rows_total == 100
+
+
+def test_a_running_job_can_be_read_so_far(installation: Installation):
+    job_id = installation.accept(reviews(100))
+    shift = installation.shift(chunk_records=40, claim_chunks=1)
+    shift._ingest_once()
+    shift._classify_once()
+    with pytest.raises(NotReady):
+        installation.csv(job_id)
+    assert len(table(installation.csv(job_id, partial=True))) == 41
+
+
+def test_a_commit_whose_answer_was_lost_is_settled_by_reading(installation: Installation, monkeypatch):
+    job_id = installation.accept(b"text\nfine day\n")
+    shift = installation.shift()
+    commits = []
+    real = ledger.commit_chunk
+
+    def answer_lost(session, lease, result):
+        last = real(session, lease, result)
+        commits.append(lease.token)
+        if len(commits) == 1:
+            session.commit()
+            raise Unavailable("the connection broke after COMMIT was sent")
+        return last
+
+    monkeypatch.setattr(ledger, "commit_chunk", answer_lost)
+    while shift.tick():
+        pass
+    assert len(commits) == 1
+    status = installation.status(job_id)
+    assert (status.state, status.rows_ok) == (JobState.COMPLETED, 1)
+
+
+def test_a_storage_outage_postpones_and_loses_nothing(installation: Installation, monkeypatch):
+    job_id = installation.accept(reviews(30))
+    shift = installation.shift()
+    real = type(installation.storage).read_range
+    outages = iter([True])
+
+    def read_range(self, key, start, length):
+        if next(outages, False):
+            raise Unavailable("the store is away")
+        return real(self, key, start, length)
+
+    monkeypatch.setattr(type(installation.storage), "read_range", read_range)
+    while shift.tick():
+        pass
+    assert installation.status(job_id).state is JobState.RUNNING
+    with installation.db.transaction() as session:
+        session.execute(text("UPDATE chunk SET not_before = now()"))
+    while shift.tick():
+        pass
+    assert installation.status(job_id).state is JobState.COMPLETED
+
+
+def test_texts_met_before_are_counted(installation: Installation):
+    job_id = installation.accept(b"text\n" + b"the same text\n" * 10)
+    installation.run()
+    assert installation.status(job_id).rows_identical == 9
