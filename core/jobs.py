@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import exists, func, select, text, update
 from sqlalchemy.orm import Session
 
 from core.errors import LimitExceeded, NotFound
 from core.ledger import RATE_TAU_S, close_job
-from core.models import Job, Upload
-from core.states import ACTIVE_JOB_STATES, IngestState, JobState
+from core.models import Chunk, Job, Upload
+from core.states import ACTIVE_JOB_STATES, ChunkState, IngestState, JobState
 
 WORKER_SILENT_S = 15.0
 """A worker whose heartbeat is older is not alive."""
@@ -249,6 +249,12 @@ def _waiting(session: Session, job: Job, state: JobState, rate: float | None) ->
         return before, f"Waiting for a worker that has model {job.model_version}: none of the {alive} alive has it."
     if state is JobState.QUEUED:
         return before, f"{before} unfinished jobs were here first." if before else "Waiting for a free worker."
-    if not rate or rate < 0.01:
-        return before, "Waiting for a free worker: others' chunks are being classified."
-    return before, None
+    if (rate and rate > 0.01) or _is_worked_on(session, job):
+        return before, None
+    return before, "Waiting for a free worker: other jobs have their turn."
+
+
+def _is_worked_on(session: Session, job: Job) -> bool:
+    """Whether some worker holds a lease of this job."""
+    leased = exists().where(Chunk.job_id == job.id, Chunk.state == ChunkState.LEASED)
+    return job.ingest_lease_until is not None or bool(session.execute(select(leased)).scalar_one())

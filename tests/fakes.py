@@ -1,4 +1,4 @@
-"""The null model: logits from a hash of the text. The only fake there is, for tests where hundreds of rows must be cheap."""
+"""The null model: logits from a hash of the text. The only fake there is, where hundreds of rows must be cheap."""
 
 from __future__ import annotations
 

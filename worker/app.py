@@ -12,7 +12,7 @@ import structlog
 from celery import signals
 
 from core import log as logs
-from core.queue import QUEUE, TICK, celery_app, ring
+from core.queue import TICK, celery_app, ring
 from core.settings import get_settings
 from worker import trace
 from worker.caretaker import Caretaker
@@ -38,7 +38,7 @@ def _my_shift() -> Shift:
     return _shift
 
 
-@app.task(name=TICK, queue=QUEUE)
+@app.task(name=TICK)
 def tick() -> None:
     """Looks in the ledger and works; rings for a successor when there may be more."""
     if _my_shift().tick():

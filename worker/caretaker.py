@@ -1,7 +1,7 @@
 """The thread in a worker's parent that keeps the promise when something dies.
 
-It says that the worker lives, returns what its dead children held, and, as one leader among all workers, sweeps: expired
-leases, finished jobs, orphans, expired jobs, tickets. It restarts the worker if that has gone deaf.
+It says that the worker lives, returns what its dead children held, and, as one leader among all workers, sweeps:
+expired leases, finished jobs, orphans, expired jobs, tickets. It restarts the worker if that has gone deaf.
 """
 
 from __future__ import annotations

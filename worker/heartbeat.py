@@ -11,10 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import structlog
-
-from core import ledger
 from sqlalchemy.orm import Session
 
+from core import ledger
 from core.db import Database
 from core.errors import Unavailable
 from core.ledger import ChunkLease, IngestLease

@@ -113,7 +113,7 @@ def _overridden(encoding: str, marked: str | None, head: Head, check: CheckResul
             next_step="Leave the encoding to be detected, or name another.",
         )
     wide = encoding.startswith(("utf-16", "utf-32"))
-    if wide and b"\0" not in head.data or not _decodes(head, encoding):
+    if (wide and b"\0" not in head.data) or not _decodes(head, encoding):
         raise EncodingFailed(
             f"The file is not {encoding}.", next_step="Leave the encoding to be detected, or name another."
         )

@@ -21,7 +21,8 @@ BEGIN
             END IF;
         EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
         END;
-        IF NOT pg_has_role(current_user, name, 'MEMBER') THEN
+        -- Since Postgres 16 whoever makes a role may grant it, but may not take it without granting it to itself.
+        IF NOT pg_has_role(current_user, name, 'SET') THEN
             EXECUTE format('GRANT %I TO %I', name, current_user);
         END IF;
     END LOOP;

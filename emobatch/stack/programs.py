@@ -1,0 +1,101 @@
+"""The processes of a stack: the exact command lines of web and worker stand here and nowhere else.
+
+Secrets and addresses reach them through the environment (`core.settings`), since anybody may read a command line.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from core.settings import Settings
+
+MARK = "EMOBATCH_STACK"
+"""The environment variable by which processes of a stack are found again: ``<stack id>/<program>``."""
+
+SOURCES = Path(__file__).parents[2]
+
+SLOW_START_S = 10
+"""A broken installation shows when Python has imported it all, which takes seconds on a busy machine."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """One supervised process."""
+
+    name: str
+    command: tuple[str, ...]
+    stop_signal: str = "TERM"
+    stop_wait_s: int = 10
+    """Seconds from the stop signal to a kill -9."""
+    start_s: int = 1
+    """It has started when it has lived so long; an end before that counts as a failed start."""
+    start_retries: int = 3
+    """After so many failed starts in a row, each with a longer pause before it, the start has failed for good."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """What it needs besides what all programs get. No secrets: this one is written into a file."""
+
+
+@dataclass(frozen=True)
+class Application:
+    """What runs on top of Postgres and Redis: something to do once, and programs in the order of their start."""
+
+    migrate: tuple[str, ...]
+    programs: Callable[[Settings, str], Sequence[Program]]
+    """Given the settings and the stack's id."""
+    ready_path: str
+    """Answers 200 when all of them work."""
+
+
+def inherited_environment() -> dict[str, str]:
+    """Our own environment, made fit for programs that run in another folder than ours."""
+    found = dict(os.environ)
+    for name in ("EMOBATCH_MODEL", "EMOBATCH_CACHE_DIR"):
+        if found.get(name):
+            found[name] = str(Path(found[name]).expanduser().absolute())
+    if (SOURCES / "pyproject.toml").exists():  # A checkout, which need not be installed.
+        found["PYTHONPATH"] = os.pathsep.join(filter(None, (str(SOURCES), found.get("PYTHONPATH"))))
+    return found | {"PYTHONUNBUFFERED": "1"}
+
+
+def _web(settings: Settings) -> Program:
+    return Program(
+        name="web",
+        command=(
+            *(sys.executable, "-m", "gunicorn", "web.wsgi:app"),
+            *("--bind", f"127.0.0.1:{settings.port}"),
+            # A slow client holds a thread, not the server. One process: a laptop has one user.
+            *("--worker-class", "gthread", "--workers", "1", "--threads", str(settings.web_threads)),
+            *("--timeout", "120", "--graceful-timeout", "10"),
+            "--no-control-socket",
+        ),
+        stop_wait_s=15,
+        start_s=SLOW_START_S,
+    )
+
+
+def _worker(settings: Settings, stack_id: str) -> Program:
+    return Program(
+        name="worker",
+        command=(
+            *(sys.executable, "-m", "celery", "--app", "worker.app", "worker"),
+            *("--concurrency", str(settings.worker_slots)),
+            # With REDIS_URL two stacks of one machine may share a broker, where equal names confuse Celery.
+            *("--hostname", f"worker-{stack_id[:8]}@%h"),
+            *("--loglevel", settings.log_level, "--without-gossip", "--without-mingle"),
+        ),
+        stop_wait_s=60,  # TERM lets it finish its chunks, about a second each; the slowest machine gets a minute.
+        start_s=SLOW_START_S,
+    )
+
+
+EMOBATCH = Application(
+    migrate=(sys.executable, "-m", "migrations.run", "upgrade"),
+    programs=lambda settings, stack_id: (_web(settings), _worker(settings, stack_id)),
+    ready_path="/api/v1/ready",
+)

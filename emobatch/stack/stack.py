@@ -1,0 +1,185 @@
+"""One stack from start to stop: servers, migrations, web and worker under one supervisor."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from core.errors import BadOption, Unavailable
+from emobatch.stack import leftovers
+from emobatch.stack.home import Address, Home, is_free
+from emobatch.stack.programs import MARK, Application, inherited_environment
+from emobatch.stack.servers import Servers, wait_until
+from emobatch.stack.supervision import NAME as SUPERVISOR
+from emobatch.stack.supervision import Supervisor, last_line
+
+if TYPE_CHECKING:
+    from core.settings import Settings
+
+READY_S = 180.0
+"""A first start may build the ONNX graph on a slow machine before web and worker answer."""
+
+
+class Stack:
+    """The stack of a data directory whose lock we hold. `up` and `down` may each be called again."""
+
+    def __init__(self, home: Home, application: Application, say: Callable[[str], None]) -> None:
+        self._home = home
+        self._application = application
+        self._say = say
+        self._secrets = home.secrets()
+        self._supervisor: Supervisor | None = None
+        self._order: list[str] = []
+        self._transient = False
+        self._mended = time.monotonic()
+
+    def up(self, *, transient: bool) -> Address:
+        """Starts everything and waits until it works; after a failure nothing runs.
+
+        Args:
+            transient: it stops when a job is done, which others are told who find it.
+
+        Raises:
+            EmobatchError: a part did not start; the message names it, its reason and its log.
+        """
+        self._transient = transient
+        self._home.withdraw()
+        try:
+            return self._up()
+        except BaseException:
+            self.down()
+            raise
+
+    def down(self) -> None:
+        """Stops everything in reverse order; returns when no process is left."""
+        self._home.withdraw()
+        if self._supervisor:
+            self._supervisor.stop()
+            self._supervisor = None
+        leftovers.stop(self._secrets.stack_id, self._order)
+
+    def mend(self) -> None:
+        """Looks after the supervisor as it looks after the programs. Call it about once a second."""
+        if self._supervisor and not self._supervisor.is_alive():
+            self._say("The process supervisor was killed: starting again.")
+            self.down()
+            self.up(transient=self._transient)
+        elif self._supervisor and time.monotonic() - self._mended > 10:
+            self._supervisor.revive()
+            self._mended = time.monotonic()
+
+    def _up(self) -> Address:
+        home, secrets = self._home, self._secrets
+        servers = Servers(home, secrets, os.environ)
+        settings = self._settings(servers)
+        embedded = [server.program for server in servers.embedded]
+        programs = [*embedded, *self._application.programs(settings, secrets.stack_id)]
+        self._order = [program.name for program in programs]
+        if leftovers.stop(secrets.stack_id, self._order):
+            self._say("Stopped what a killed emobatch had left running.")
+        environment = self._environment(settings, servers)
+        self._say(f"Starting {', '.join(self._order)} in {home.root} ...")
+
+        supervisor = Supervisor(home, secrets, home.ports([SUPERVISOR])[SUPERVISOR], programs)
+        self._supervisor = supervisor
+        supervisor.launch(environment)
+        servers.start(lambda server: supervisor.start(server.name), self._check)
+        self._migrate(environment)
+        application = self._order[len(embedded) :]
+        for name in application:
+            supervisor.start(name)
+        wait_until(
+            lambda: _answers_ok(settings.port, self._application.ready_path),
+            "web",
+            lambda _: self._check(*application),
+            READY_S,
+        )
+        address = Address(f"http://127.0.0.1:{settings.port}", settings.access_token.get_secret_value())
+        home.announce(address, transient=self._transient)
+        return address
+
+    def _settings(self, servers: Servers) -> Settings:
+        """What the programs will read; where the environment names no port or secret, those of the data directory."""
+        from pydantic import ValidationError
+
+        from core.settings import Settings
+
+        values: dict[str, Any] = {
+            "database_url": servers.database_url,
+            "redis_url": servers.redis_url,
+            "storage_url": servers.storage_url,
+        }
+        for name in ("secret_key", "access_token"):
+            if not os.environ.get(f"EMOBATCH_{name.upper()}"):
+                values[name] = getattr(self._secrets, name)
+        if not os.environ.get("EMOBATCH_PORT"):
+            values["port"] = self._home.ports(["web"])["web"]
+        try:
+            settings = Settings(**values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = "_".join(("EMOBATCH", *map(str, first["loc"]))).upper()
+            raise BadOption(f"The setting {name} is wrong: {first['msg']}.", next_step="Correct or unset it.") from None
+        if not is_free(settings.port):
+            raise Unavailable(
+                f"The port {settings.port} that EMOBATCH_PORT names is taken.",
+                next_step="Name a free one, or unset it.",
+            )
+        return settings
+
+    def _environment(self, settings: Settings, servers: Servers) -> dict[str, str]:
+        """What every program gets."""
+        found = inherited_environment()
+        if servers.postgres:
+            # PGSSLMODE, PGOPTIONS, PGSERVICE ... are meant for the user's own servers.
+            found = {name: value for name, value in found.items() if not name.startswith("PG")}
+        return found | {
+            "DATABASE_URL": servers.database_url,
+            "REDIS_URL": servers.redis_url,
+            "STORAGE_URL": servers.storage_url,
+            "EMOBATCH_HOME": str(self._home.root),
+            "EMOBATCH_HOST": "127.0.0.1",
+            "EMOBATCH_PORT": str(settings.port),
+            "EMOBATCH_SECRET_KEY": settings.secret_key.get_secret_value(),
+            "EMOBATCH_ACCESS_TOKEN": settings.access_token.get_secret_value(),
+        }
+
+    def _migrate(self, environment: dict[str, str]) -> None:
+        log = self._home.logs / "migrate.log"
+        with log.open("wb") as out:
+            done = subprocess.run(
+                self._application.migrate,
+                cwd=self._home.run,
+                env=environment | {MARK: f"{self._secrets.stack_id}/migrate"},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                check=False,
+            )
+        if done.returncode:
+            raise Unavailable(f"The database could not be migrated: {last_line(log)}", next_step=f"See {log}.")
+
+    def _check(self, *names: str) -> None:
+        """Raises Unavailable if one of these programs will not come up any more."""
+        supervisor = self._supervisor
+        if not supervisor or not supervisor.is_alive():
+            raise Unavailable("The process supervisor was killed.", next_step="Try again.")
+        for name in names:
+            if reason := supervisor.failure(name):
+                log = supervisor.log(name)
+                raise Unavailable(f"{name} does not start ({reason}): {last_line(log)}", next_step=f"See {log}.")
+
+
+def _answers_ok(port: int, path: str) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

@@ -1,0 +1,3 @@
+"""Fixtures for all tests. Servers are real, see `tests.servers`."""
+
+pytest_plugins = ["tests.servers", "tests.fixtures"]

@@ -1,0 +1,106 @@
+"""Real servers for tests: one Postgres and one Redis a session, and the whole stack for those who need it all.
+
+They come from `emobatch.stack`, as a user's do, in folders of their own; they stop with the session, and also when the
+session is killed.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from emobatch import stack
+from emobatch.stack import leftovers
+from emobatch.stack.home import Home
+from emobatch.stack.postgres import OWNER, Postgres
+from emobatch.stack.programs import inherited_environment
+from emobatch.stack.servers import Servers
+from emobatch.stack.supervision import NAME as SUPERVISOR
+from emobatch.stack.supervision import Supervisor
+
+# What a developer has set for a server of theirs must not lead tests to it.
+OUTSIDE = ("DATABASE_URL", "REDIS_URL", "STORAGE_URL", "EMOBATCH_HOME", "EMOBATCH_PORT")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_outside_servers() -> Iterator[None]:
+    """Hides the developer's own servers and data directory from every test."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in OUTSIDE:
+            patch.delenv(name, raising=False)
+        yield
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """Postgres and Redis, running; nothing is in them."""
+    home = Home(tmp_path_factory.mktemp("servers"))
+    home.create()
+    kept = home.secrets()
+    made = Servers(home, kept, {})
+    programs = [server.program for server in made.embedded]
+    supervisor = Supervisor(home, kept, home.ports([SUPERVISOR])[SUPERVISOR], programs)
+    try:
+        supervisor.launch(inherited_environment())
+        made.start(lambda server: supervisor.start(server.name))
+        yield made
+    finally:
+        supervisor.stop()
+        leftovers.stop(kept.stack_id, [program.name for program in programs])
+
+
+@pytest.fixture(scope="session")
+def postgres(servers: Servers) -> Postgres:
+    """The session's Postgres."""
+    assert servers.postgres
+    return servers.postgres
+
+
+@pytest.fixture(scope="session")
+def redis_url(servers: Servers) -> str:
+    """The session's Redis."""
+    return servers.redis_url
+
+
+@pytest.fixture(scope="session")
+def database_url(postgres: Postgres) -> Iterator[str]:
+    """A database with all migrations applied, for the whole session; the login is its owner."""
+    from migrations.run import upgrade
+
+    with _database(postgres) as url:
+        upgrade(url)
+        yield url
+
+
+@pytest.fixture
+def empty_database_url(postgres: Postgres) -> Iterator[str]:
+    """A database with nothing in it, for one test; the login is its owner."""
+    with _database(postgres) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def local_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[stack.RunningStack]:
+    """Everything, as `emobatch up` runs it: servers, web and a worker with the shipped model."""
+    with stack.start(tmp_path_factory.mktemp("stack"), quiet=True) as running:
+        yield running
+
+
+@contextmanager
+def _database(postgres: Postgres) -> Iterator[str]:
+    """A fresh database of the owner's, dropped at the end of the block."""
+    name = f"test_{secrets.token_hex(4)}"
+    database = sql.Identifier(name)
+    _as_superuser(postgres, sql.SQL("CREATE DATABASE {} OWNER {}").format(database, sql.Identifier(OWNER)))
+    yield postgres.url_of(name)
+    _as_superuser(postgres, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(database))
+
+
+def _as_superuser(postgres: Postgres, statement: sql.Composed) -> None:
+    with psycopg.connect(postgres.admin_url, autocommit=True) as connection:
+        connection.execute(statement)

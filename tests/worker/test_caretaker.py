@@ -1,0 +1,116 @@
+"""A worker's parent: it returns what dead children held, and lays a crash to the chunk a child died of."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import uuid
+
+import pytest
+from sqlalchemy import text
+
+from core import ledger
+from core.queue import celery_app, waiting
+from tests.fixtures import Installation
+from worker import trace
+from worker.caretaker import Caretaker
+
+FILE = b"text\n" + b"a fine day\n" * 6
+
+
+@pytest.fixture
+def caretaker(installation: Installation):
+    trace.prepare()
+    app = celery_app(installation.settings, "test")
+    with app.connection_for_write() as connection:
+        connection.default_channel.client.flushdb()
+    return Caretaker(installation.settings, app), app
+
+
+@pytest.fixture
+def dead_pid() -> int:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def hold(installation: Installation, pid: int) -> list[ledger.ChunkLease]:
+    """Leases of child `pid` on a cut job of three chunks."""
+    installation.accept(FILE)
+    installation.shift(chunk_records=2)._ingest_once()
+    with installation.db.transaction() as session:
+        return ledger.claim_chunks(
+            session, worker_id=trace.worker_id(pid), models=[installation.model.sha256], lease_s=30, limit=3
+        )
+
+
+def chunks(installation: Installation) -> list:
+    with installation.db.transaction() as session:
+        return session.execute(text("SELECT state, crashes FROM chunk ORDER BY chunk_no")).all()
+
+
+def test_a_dead_childs_leases_come_back_and_one_chunk_is_to_blame(installation, caretaker, dead_pid):
+    leases = hold(installation, dead_pid)
+    (trace._folder() / str(dead_pid)).write_text(f"{leases[1].source.job_id} 1".ljust(60))
+    caretaker[0]._bury()
+    assert chunks(installation) == [("ready", 0), ("ready", 1), ("ready", 0)]
+    assert waiting(caretaker[1]) == 1
+
+
+def test_a_child_that_was_told_to_go_is_not_to_blame(installation, caretaker, dead_pid):
+    leases = hold(installation, dead_pid)
+    (trace._folder() / str(dead_pid)).write_text(f"{leases[1].source.job_id} 1".ljust(60))
+    caretaker[0].stopping()
+    caretaker[0]._bury()
+    assert chunks(installation) == [("ready", 0)] * 3
+
+
+def test_a_living_child_keeps_its_leases(installation, caretaker):
+    hold(installation, os.getpid())
+    caretaker[0]._bury()
+    assert chunks(installation) == [("leased", 0)] * 3
+
+
+def test_another_workers_children_are_not_ours(installation, caretaker, dead_pid):
+    hold(installation, dead_pid)
+    with installation.db.transaction() as session:
+        session.execute(text("UPDATE chunk SET worker_id = 'elsewhere:1:ffff/' || :pid"), {"pid": str(dead_pid)})
+    caretaker[0]._bury()
+    assert chunks(installation) == [("leased", 0)] * 3
+
+
+def test_a_dead_ingest_comes_back(installation, caretaker, dead_pid):
+    installation.accept(FILE)
+    with installation.db.transaction() as session:
+        assert ledger.claim_ingest(session, worker_id=trace.worker_id(dead_pid), lease_s=30)
+    caretaker[0]._bury()
+    with installation.db.transaction() as session:
+        again = ledger.claim_ingest(session, worker_id=trace.worker_id(1), lease_s=30)
+    assert again is not None
+    assert again.token == 2
+
+
+def test_a_sweep_says_that_we_live_and_rings_as_often_as_there_is_work(installation, caretaker):
+    hold(installation, os.getpid())
+    caretaker[0]._sweep()
+    assert waiting(caretaker[1]) == 0
+    with installation.db.transaction() as session:
+        assert session.execute(text("SELECT id, models FROM worker")).all() == [
+            (trace.node(), [installation.model.sha256])
+        ]
+        session.execute(text("UPDATE chunk SET lease_until = now() - interval '1 s'"))
+    for _ in range(2):  # ringing again does not pile up tickets
+        caretaker[0]._sweep()
+        assert waiting(caretaker[1]) == 3
+
+
+def test_the_last_words_of_a_child_are_readable():
+    trace.prepare()
+    ours = trace.Trace()
+    job_id = uuid.uuid4()
+    ours.begin(job_id, 12)
+    assert trace.last_words(os.getpid()) == (job_id, 12)
+    ours.end()
+    assert trace.last_words(os.getpid()) is None
+    assert trace.last_words(0) is None
