@@ -76,7 +76,7 @@ def find_dialect(
     if delimiter is None:
         delimiter, doubtful = _find_delimiter(lines, complete, quoting is not False)
     if quoting is None:
-        quoting = not _quotes_are_literal(lines, delimiter)
+        quoting = not _quotes_are_literal(lines, delimiter, complete)
     records = parse(lines, delimiter, quoting, complete=complete, first_line=first_line)
     return Dialect(delimiter, quoting, records, doubtful)
 
@@ -141,7 +141,7 @@ class _Fit:
         return sum(1 for cell in cells if kind(cell) in TYPED) / len(cells)
 
 
-def _quotes_are_literal(lines: Sequence[str], delimiter: str) -> bool:
+def _quotes_are_literal(lines: Sequence[str], delimiter: str, complete: bool) -> bool:
     """Whether ``"`` is an ordinary character: every line then splits alike without quotes, and quotes do not pair."""
     if not delimiter or not any('"' in line for line in lines):
         return False
@@ -157,8 +157,22 @@ def _quotes_are_literal(lines: Sequence[str], delimiter: str) -> bool:
     quoted = [cell for cell in cells if cell.startswith('"')]
     paired = sum(1 for cell in quoted if _is_quoted(cell))
     unpaired = len(quoted) - paired
-    # A tab is rare in prose, so one lone quote tells. With other delimiters it may as well be a text of several lines.
-    return unpaired > paired and unpaired >= (1 if delimiter == "\t" else 3)
+    # A tab is rare in prose, so one lone quote tells. With other delimiters every line of a quoted text may well split
+    # like a row: then only a quote that cannot be an enclosing one tells.
+    if delimiter == "\t":
+        return unpaired > paired
+    return unpaired > paired and unpaired >= 3 and not _reads_strictly(lines, delimiter, complete)
+
+
+def _reads_strictly(lines: Sequence[str], delimiter: str, complete: bool) -> bool:
+    """Whether the lines are well-formed under enclosing quotes: no text after a closing one, none left open."""
+    parser = csv.reader(lines, **(reader_args(delimiter, True) | {"strict": True}))
+    try:
+        for _ in parser:
+            pass
+    except csv.Error:
+        return not complete and parser.line_num >= len(lines)  # the cut alone leaves a quote open
+    return True
 
 
 def _is_quoted(cell: str) -> bool:

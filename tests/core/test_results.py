@@ -1,0 +1,128 @@
+"""Reading results: pages by key, filters, lines of JSON, and numbers that agree whichever way they are read."""
+
+from __future__ import annotations
+
+import json
+import uuid
+
+import pytest
+
+from core.errors import BadOption, NotFound, NotReady
+from core.results import ResultOptions, Results
+from tests.fakes import NullScorer, null_logits
+from tests.fixtures import Installation
+
+TEXTS = [f"text number {n}" for n in range(250)]
+FILE = ("id,text,id,\n" + "".join(f"{n},{text},{n}b,\n" for n, text in enumerate(TEXTS))).encode()
+
+
+@pytest.fixture
+def job_id(installation: Installation) -> uuid.UUID:
+    made = installation.accept(FILE)
+    installation.run(chunk_records=20)
+    return made
+
+
+def opened(installation: Installation, job_id: uuid.UUID, **options: str):
+    results = Results(installation.web_db, installation.storage)
+    return results.open(installation.account_id, job_id, ResultOptions.parse(**options))
+
+
+def test_pages_follow_each_other_without_gap_or_overlap(installation, job_id):
+    results, after, seen = opened(installation, job_id), 0, []
+    while after is not None:
+        page = results.page(after_row=after, limit=33)
+        seen += [row["row"] for row in page.rows]
+        after = page.next_after
+    assert seen == list(range(1, 251))
+
+
+@pytest.mark.parametrize("taxonomy", ["ekman", "goemotions", "sentiment"])
+def test_a_label_filter_finds_exactly_the_rows_with_that_label(installation, job_id, taxonomy):
+    results = opened(installation, job_id, taxonomy=taxonomy)
+    wanted = installation.model.taxonomies[taxonomy]
+    index, _ = wanted.top(wanted.scores(null_logits(TEXTS)))
+    for at, label in enumerate(wanted.labels):
+        found, after = [], 0
+        while after is not None:
+            page = results.page(after_row=after, limit=7, label=label)
+            found += [row["row"] for row in page.rows]
+            after = page.next_after
+        assert found == [row for row, top in enumerate(index, start=1) if top == at]
+
+
+def test_summary_counts_what_the_file_says(installation, job_id):
+    results = opened(installation, job_id)
+    said: dict[str, int] = {}
+    for line in b"".join(results.jsonl()).splitlines():
+        emotion = json.loads(line)["emotion"]
+        said[emotion] = said.get(emotion, 0) + 1
+    summary = results.summary()
+    assert summary["taxonomies"]["ekman"] == said
+    assert summary["rows"] == {"total": 250, "ok": 250, "skipped": 0, "failed": 0, "identical": 0, "blank_lines": 0}
+
+
+def test_a_line_of_json_keeps_every_cell(installation, job_id):
+    first = json.loads(next(opened(installation, job_id, scores="all").jsonl()).splitlines()[0])
+    assert first["cells"] == {"id": "0", "text": TEXTS[0], "id_2": "0b", "column_4": ""}
+    assert (first["row"], first["line"], first["text"]) == (1, 2, TEXTS[0])
+    assert len(first["scores"]) == 28
+
+
+def test_status_filter(installation: Installation):
+    def on_text(text: str) -> None:
+        if text == "bad":
+            raise RuntimeError("no")
+
+    job_id = installation.accept(b"id,text\n1,good\n2,\n3,bad\n4,fine\n")
+    installation.run(NullScorer(on_text))
+    results = opened(installation, job_id)
+    assert {
+        status: [row["row"] for row in results.page(status=status).rows] for status in ("ok", "empty", "failed")
+    } == {
+        "ok": [1, 4],
+        "empty": [2],
+        "failed": [3],
+    }
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"taxonomy": "nope"}, {"threshold": "2"}, {"threshold": "high"}, {"threshold": "nan"}, {"scores": "few"}],
+)
+def test_unknown_options_are_refused(installation, job_id, options):
+    with pytest.raises(BadOption):
+        opened(installation, job_id, **options)
+
+
+@pytest.mark.parametrize("options", [{"label": "bliss"}, {"status": "done"}, {"limit": 0}, {"limit": 10**6}])
+def test_unknown_filters_are_refused(installation, job_id, options):
+    with pytest.raises(BadOption):
+        opened(installation, job_id).page(**options)
+
+
+def test_another_accounts_job_looks_like_an_unknown_one(installation, job_id):
+    results = Results(installation.web_db, installation.storage)
+    answers = []
+    for account, job in ((uuid.uuid4(), job_id), (installation.account_id, uuid.uuid4())):
+        with pytest.raises(NotFound) as caught:
+            results.open(account, job, ResultOptions())
+        answers.append(caught.value.to_dict())
+    assert answers[0] == answers[1]
+
+
+def test_a_job_without_a_row_has_nothing_to_read(installation: Installation):
+    job_id = installation.accept(b"id,text\n" + b'1,"' + b"never closed " * 200_000)
+    installation.run()
+    with pytest.raises(NotReady):
+        opened(installation, job_id)
+
+
+@pytest.mark.parametrize(
+    ("filename", "stem"),
+    [("reviews.csv", "reviews"), ("a.b.csv.gz", "a.b"), ("../x.CSV", "x"), ("", "upload"), ("table.tsv", "table")],
+)
+def test_the_download_is_named_after_the_upload(installation: Installation, filename, stem):
+    job_id = installation.accept(b"text\nfine day\n", filename=filename)
+    installation.run()
+    assert opened(installation, job_id).stem == f"{stem}.labelled"
