@@ -55,7 +55,7 @@ class Results:
 
         Raises:
             NotFound: unknown, or another account's.
-            NotReady: still running and not `partial`, expired, or failed before any row was read.
+            NotReady: still running and not `partial`, expired, or ended before any row was read.
             BadOption: the model has no such taxonomy.
         """
         with self._db.transaction(account_id) as session:
@@ -75,8 +75,8 @@ class Results:
             raise NotReady(
                 "The job is not finished.", next_step="Wait for it, or ask for the rows done so far with partial=yes."
             )
-        if state is JobState.FAILED and not job.rows_total:
-            raise NotReady("The job failed before any row was read.", next_step="See the job's error.")
+        if state in _MISSING and not job.rows_total:
+            raise NotReady("The job ended before any row was read.", next_step="See its state and error.")
         source = JobSource(
             job_id=job.id,
             account_id=account_id,

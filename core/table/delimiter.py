@@ -86,12 +86,13 @@ def _find_delimiter(lines: Sequence[str], complete: bool, quoting: bool) -> tupl
     doubted: list[tuple[float, str]] = []
     for delimiter in CANDIDATES:
         fit = _Fit([record.cells for record in parse(lines, delimiter, quoting, complete=complete)])
-        if fit.width > 1:
-            (believed if fit.believable else doubted).append((fit.score, delimiter))
+        if fit.believable:
+            believed.append((fit.score, delimiter))
+        elif fit.width > 1 and not fit.prose:
+            doubted.append((fit.score, delimiter))
     if believed:
         return max(believed)[1], ""
-    # One column. A sentence here and there with a comma is no reason for doubt; half the lines with a tab are.
-    return "", (max(doubted)[1] if doubted else "")
+    return "", (max(doubted)[1] if doubted else "")  # one column
 
 
 class _Fit:
@@ -100,15 +101,17 @@ class _Fit:
     Attributes:
         width: cells in a record: those of the first record, or of nearly all others if the first has but one.
         believable: whether this may be a delimiter at all.
-        score: compares believable candidates.
+        prose: whether it stands where prose has it: before a space.
+        score: compares candidates.
     """
 
     def __init__(self, rows: list[list[str]]) -> None:
-        self.width, self.score, self.believable = 1, 0.0, False
+        self.width, self.score, self.believable, self.prose = 1, 0.0, False, False
         if not rows:
             return
         widths = [len(row) for row in rows]
-        common, n_common = Counter(widths).most_common(1)[0]
+        split_widths = Counter(width for width in widths if width > 1)
+        common, n_common = next(iter(split_widths.most_common(1)), (1, 0))
         headed = widths[0] > 1
         if headed:
             self.width = widths[0]
@@ -117,16 +120,16 @@ class _Fit:
         if self.width == 1:
             return
         agreeing = sum(1 for width in widths if width == self.width) / len(rows)
-        split = sum(1 for width in widths if width > 1) / len(rows)
-        prose = self._like_prose(rows)
+        split = split_widths.total() / len(rows)
+        self.prose = self._like_prose(rows)
         if headed:
             # Commas of prose come with a space and in any number; of a ragged table, without and in most lines.
-            self.believable = agreeing >= 0.8 or (not prose and (agreeing >= 0.3 or split >= 0.9))
+            self.believable = agreeing >= 0.8 or (not self.prose and (agreeing >= 0.3 or split >= 0.9))
         else:
             # A title over the table; or one column whose texts happen to have a comma each.
-            self.believable = agreeing >= 0.9 and len(rows) >= 5 and not prose
+            self.believable = agreeing >= 0.9 and len(rows) >= 5 and not self.prose
         self.score = agreeing * (1 + math.log2(self.width)) * (0.5 + self._typed(rows))
-        self.score *= (0.5 if prose else 1.0) * (1.0 if headed else 0.5)
+        self.score *= (0.5 if self.prose else 1.0) * (1.0 if headed else 0.5)
 
     @staticmethod
     def _like_prose(rows: list[list[str]]) -> bool:

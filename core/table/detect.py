@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.errors import NoRows, RecordTooLong
 from core.table.canonical import transcoded
@@ -24,11 +24,15 @@ _LONG_HEAD_BYTES = 4 * MAX_RECORD_BYTES + HEAD_BYTES
 
 _LITERAL_QUOTES = Warning_(
     "literal_quotes",
-    'Quotes (") do not enclose cells in this file and were taken as ordinary characters. If they do, switch quoting on.',
+    'Quotes (") do not enclose cells in this file and were taken as ordinary characters.'
+    " If they do enclose cells, switch quoting on.",
 )
 _NO_HEADER = Warning_(
     "no_header",
     "The first row looks like data, so the columns were named column_1, column_2 … If it is a header, say so.",
+)
+_COMMENT = Warning_(
+    "comment_line", "This line starts with #. Lines of comments are not skipped: each is a record like any other."
 )
 _HEADER_ASSUMED = Warning_(
     "header_assumed", "The first row was taken as the header. If it is data, say that there is none."
@@ -67,12 +71,14 @@ def detect(source: BinarySource, check: CheckResult, overrides: Overrides) -> Fo
         raise NoRows("The file is empty.", next_step="Send a CSV with at least one row.")
     rows = [record.cells for record in records]
     has_header, warnings = _header(rows, overrides)
-    common_width = _common(len(row) for row in rows[1:] or rows)
     if has_header:
         header = tuple(rows[0])
-        warnings += header_warnings(header, records[0].line, common_width)
+        warnings += header_warnings(header, records[0].line, [len(row) for row in rows[1:]])
     else:
-        header = tuple(f"column_{number}" for number in range(1, common_width + 1))
+        width = Counter(map(len, rows)).most_common(1)[0][0]
+        header = tuple(f"column_{number}" for number in range(1, width + 1))
+    if rows[0][0].lstrip().startswith("#"):
+        warnings.append(replace(_COMMENT, line=records[0].line))
     if head.complete and len(rows) == int(has_header):
         raise NoRows(
             "The file has a header but no rows.",
@@ -149,9 +155,5 @@ def _header(rows: list[list[str]], overrides: Overrides) -> tuple[bool, list[War
 
 
 def _line_end(records: list[Parsed]) -> str:
-    ends = [record.line_end for record in records if record.line_end]
-    return _common(ends) if ends else "\n"
-
-
-def _common(items):  # type: ignore[no-untyped-def]
-    return Counter(items).most_common(1)[0][0]
+    ends = Counter(record.line_end for record in records if record.line_end)
+    return ends.most_common(1)[0][0] if ends else "\n"

@@ -104,9 +104,9 @@ def find_encoding(head: Head, check: CheckResult, override: str | None) -> Found
 
 
 def _overridden(encoding: str, marked: str | None, head: Head, check: CheckResult) -> str:
-    if encoding == "utf-8" and marked == "utf-8-sig":
-        encoding = "utf-8-sig"
-    if encoding in ("utf-8", "utf-8-sig", "ascii") and not check.utf8_valid:
+    if encoding in ("utf-8", "ascii"):
+        encoding = "utf-8-sig" if marked == "utf-8-sig" else "utf-8"
+    if encoding in ("utf-8", "utf-8-sig") and not check.utf8_valid:
         raise EncodingFailed(
             f"The file is not {encoding}: byte {check.first_bad_byte:,} of its text does not belong to it.",
             line=check.first_bad_line,

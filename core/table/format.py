@@ -64,7 +64,7 @@ class Format:
     @property
     def needs_canonical(self) -> bool:
         """True if the stored bytes are not already uncompressed UTF-8, with or without BOM."""
-        return self.compression is not None or self.encoding not in ("utf-8", "utf-8-sig", "ascii")
+        return self.compression is not None or self.encoding not in ("utf-8", "utf-8-sig")
 
     @property
     def reader_args(self) -> dict[str, Any]:

@@ -30,13 +30,13 @@ def read_head(source: BinarySource, compression: str | None, size: int = HEAD_BY
         return Head(data[:size], complete=len(data) <= size)
     # No cap is needed here: reading stops at `size`.
     unpacker = Unpacker(max_unpacked_bytes=2**62, max_compression_ratio=2**31)
-    data = bytearray()
+    unpacked = bytearray()
     position = 0
     while block := source(position, _PACKED_BLOCK):
         position += len(block)
         for piece in unpacker.feed(block):
-            data += piece
-            if len(data) > size:
-                return Head(bytes(data[:size]), complete=False)
+            unpacked += piece
+            if len(unpacked) > size:
+                return Head(bytes(unpacked[:size]), complete=False)
     unpacker.finish()
-    return Head(bytes(data), complete=True)
+    return Head(bytes(unpacked), complete=True)

@@ -45,13 +45,13 @@ def find_header(rows: Sequence[Sequence[str]]) -> Verdict:
     return Verdict(not _has_sentence(first), False)
 
 
-def header_warnings(header: Sequence[str], line: int, common_width: int) -> list[Warning_]:
+def header_warnings(header: Sequence[str], line: int, widths: Sequence[int]) -> list[Warning_]:
     """What is odd about a header: blank or repeated names, another width than the records below have.
 
     Args:
         header: its cells.
         line: file line where it starts.
-        common_width: the width that most records have.
+        widths: how many cells each of the records below has.
     """
     warnings = []
     blank = [str(number) for number, name in enumerate(header, start=1) if not name.strip()]
@@ -63,20 +63,13 @@ def header_warnings(header: Sequence[str], line: int, common_width: int) -> list
     if repeated:
         names = _some([repr(name) for name in repeated])
         warnings.append(Warning_("duplicate_header", f"The header names several columns {names}.", line=line))
-    if common_width != len(header):
+    common, count = Counter(widths).most_common(1)[0] if widths else (len(header), 0)
+    if common != len(header) and count >= 3 and count > 0.5 * len(widths):
         warnings.append(
             Warning_(
                 "header_width",
-                f"The header has {len(header):,} cells, but most rows have {common_width:,}. If it is not the first"
-                " line of the file, remove what stands above it.",
-                line=line,
-            )
-        )
-    if header[0].lstrip().startswith("#"):
-        warnings.append(
-            Warning_(
-                "comment_line",
-                "The file starts with #. Lines of comments are not skipped: each is a row, and this one the header.",
+                f"The header has {len(header):,} cells, but most rows have {common:,}. If it is not the first line of"
+                " the table, remove what stands above it.",
                 line=line,
             )
         )
@@ -107,7 +100,8 @@ def _votes(first: Sequence[str], body: Sequence[Sequence[str]]) -> tuple[int, in
 
 
 def _recurs(cell: str, column: int, body: Sequence[Sequence[str]]) -> bool:
-    return bool(cell.strip()) and any(column < len(row) and row[column] == cell for row in body)
+    """Whether a cell stands in its column again, as values do and names do not. One letter may do so by chance."""
+    return len(cell.strip()) > 1 and any(column < len(row) and row[column] == cell for row in body)
 
 
 def _are_years(first: Sequence[str]) -> bool:

@@ -20,7 +20,8 @@ TEXT = frozenset(
     conteudo descricao resposta testo recensione commento commenti messaggio contenuto descrizione risposta tekst
     recensie reactie bericht opmerking opmerkingen inhoud omschrijving opinia komentarz wiadomosc tresc recenzja
     opis текст отзыв отзывы комментарий комментарии сообщение содержание описание ответ yorum metin mesaj icerik
-    aciklama 本文 テキスト レビュー コメント メッセージ 内容 感想 口コミ 評論 评论 文本 内容 留言 正文 反馈 리뷰 댓글 내용 본문 텍스트 نص تعليق مراجعة ביקורת תגובה
+    aciklama 本文 テキスト レビュー コメント メッセージ 内容 感想 口コミ 評論 评论 文本 留言 正文 反馈
+    리뷰 댓글 내용 본문 텍스트 نص تعليق مراجعة ביקורת תגובה
     טקסט
     """.split()
 )
@@ -30,7 +31,7 @@ ABOUT = frozenset(
     """
     id ids uid uuid guid key code no nr num number count counts length len size date time datetime timestamp at on
     type types kind lang language url link href uri path file author user username name status state score rating
-    stars rank likes votes label labels class category tag tags source version hash email phone source index by to
+    stars rank likes votes label labels class category tag tags source version hash email phone index by to
     from
     """.split()
 )

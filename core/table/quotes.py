@@ -17,26 +17,18 @@ from core.table.values import Kind, kind
 def looks_swallowed(lines: Sequence[str], delimiter: str, width: int) -> bool:
     """Whether a record over several physical lines is rather several records and a lost quote.
 
-    It is, if each of its lines by itself would split to the header's `width` (two columns or more), and the lines
-    agree column by column on what looks like a number, a date or words. Without the second half, every second review
-    with a comma in its second line would be suspected.
+    It is, if each of its lines (of ten or more, nine in ten) by itself would split to the header's `width` of two
+    columns or more, and the lines agree column by column on what looks like a number, a date or words. Without that
+    second half, every other review with a comma in its second line would be suspected.
     """
     if width < 2 or not delimiter:
         return False
-    rows = []
-    for line in lines:
-        row = _split(line, delimiter, width)
-        if row is None:
-            return False
-        rows.append([kind(cell.strip().strip('"')) for cell in row])
-    first = rows[0]
-    for row in rows[1:]:
-        differing = sum(
-            1 for a, b in zip(first, row, strict=True) if a != b and Kind.EMPTY not in (a, b)
-        )  # fmt: skip
-        if differing > width // 4:
-            return False
-    return True
+    rows = [row for line in lines if (row := _split(line, delimiter, width)) is not None]
+    if len(rows) < len(lines) - len(lines) // 10:
+        return False
+    looks = [[kind(cell.strip().strip('"')) for cell in row] for row in rows]
+    odd = sum(1 for look in looks[1:] if _differing(looks[0], look) > width // 4)
+    return odd <= len(lines) // 10
 
 
 def has_stray_quote(lines: Sequence[str], delimiter: str) -> bool:
@@ -61,6 +53,11 @@ def opening_line(lines: Sequence[str], last_cell: str) -> int:
     inside = sum(1 for line in text_lines(last_cell) if line.endswith(("\n", "\r")))
     ends = sum(1 for line in lines if line.endswith(("\n", "\r")))
     return ends - inside
+
+
+def _differing(one: Sequence[Kind], other: Sequence[Kind]) -> int:
+    """In how many columns two rows differ in kind; empty cells agree with all."""
+    return sum(1 for a, b in zip(one, other, strict=True) if a is not b and Kind.EMPTY not in (a, b))
 
 
 def _split(line: str, delimiter: str, width: int) -> list[str] | None:

@@ -7,6 +7,7 @@ import uuid
 
 import pytest
 
+from core import jobs
 from core.errors import BadOption, NotFound, NotReady
 from core.results import ResultOptions, Results
 from tests.fakes import NullScorer, null_logits
@@ -112,8 +113,9 @@ def test_another_accounts_job_looks_like_an_unknown_one(installation, job_id):
 
 
 def test_a_job_without_a_row_has_nothing_to_read(installation: Installation):
-    job_id = installation.accept(b"id,text\n" + b'1,"' + b"never closed " * 200_000)
-    installation.run()
+    job_id = installation.accept(FILE)
+    with installation.web_db.transaction(installation.account_id) as session:
+        jobs.cancel(session, installation.account_id, job_id)
     with pytest.raises(NotReady):
         opened(installation, job_id)
 
