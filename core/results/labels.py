@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,16 +57,11 @@ class Labeller:
         """Whether the emotion columns are there: with sentiment chosen they would only repeat it."""
         return self.taxonomy.name != SENTIMENT
 
-    def cells(self, row: RowLabels) -> list[str]:
-        """A row's added cells, in the order of `OutputLayout.columns`."""
-        scored = self.options.scores is not Scores.NONE
-        cells = []
-        if self.has_emotions:
-            cells += [row.emotion, *([_number(row.emotion_score)] if scored else []), "|".join(row.emotions)]
-        cells += [row.sentiment, *([_number(row.sentiment_score)] if scored else []), row.status]
-        if self.options.scores is Scores.ALL:
-            cells += [_number(score) for score in row.all_scores] or [""] * len(self.fine.labels)
-        return cells
+    def filler(self, columns: Sequence[str]) -> Callable[[RowLabels], list[str]]:
+        """A function from a row's labels to its added cells, one for each of `OutputLayout.columns`."""
+        score_at = {f"score_{label}": index for index, label in enumerate(self.fine.labels)}
+        getters = [_CELLS[name] if name in _CELLS else _score_cell(score_at[name]) for name in columns]
+        return lambda row: [get(row) for get in getters]
 
     def rows(
         self, logits: bytes, status: list[int], flags: list[int], detail: Mapping[str, Any]
@@ -124,3 +119,18 @@ def _status_words(status: int, flags: int, detail: Mapping[str, Any]) -> str:
 
 def _number(score: float | None) -> str:
     return "" if score is None else f"{score:.{DIGITS}f}"
+
+
+def _score_cell(index: int) -> Callable[[RowLabels], str]:
+    return lambda row: _number(row.all_scores[index]) if row.all_scores else ""
+
+
+_CELLS: dict[str, Callable[[RowLabels], str]] = {
+    "emotion": lambda row: row.emotion,
+    "emotion_score": lambda row: _number(row.emotion_score),
+    "emotions": lambda row: "|".join(row.emotions),
+    "sentiment": lambda row: row.sentiment,
+    "sentiment_score": lambda row: _number(row.sentiment_score),
+    "row_status": lambda row: row.status,
+}
+"""What stands in each added column but those of single scores."""

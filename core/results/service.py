@@ -126,7 +126,7 @@ class JobResults:
         )
         writer = TableWriter(found, encoding=encoding)
         block = writer.write([layout.header()])
-        cells = labeller.cells
+        cells = labeller.filler(layout.columns)
         for chunks in walk(self._db, self._source):
             rows = join(self._storage, self._source, chunks, self._labeller)
             block += writer.write(

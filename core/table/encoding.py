@@ -7,8 +7,10 @@ chosen, the encoding is kept: a later byte that it does not allow is an error, n
 from __future__ import annotations
 
 import codecs
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import chardet
 
@@ -60,6 +62,8 @@ _FALLBACK = "cp1252"
 _NO_EVIDENCE = 0.01
 """chardet's confidence where it has seen a letter or two."""
 _SAMPLE_BYTES = 64 * 1024
+_ALPHABETS = ("CYRILLIC", "GREEK", "HEBREW", "ARABIC", "THAI")
+"""Scripts that share no word with Latin letters."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +165,7 @@ def _guess(sample: bytes, head: Head) -> str:
         sample, ignore_threshold=True, compat_names=False, include_encodings=tuple(_CANDIDATES)
     )
     weighed = sorted(
-        ((answer["confidence"] * _CANDIDATES[answer["encoding"]][1], answer["encoding"]) for answer in answers
+        ((answer["confidence"] * _weight(sample, answer["encoding"]), answer["encoding"]) for answer in answers
          if answer["encoding"] in _CANDIDATES),
         reverse=True,
     )  # fmt: skip
@@ -175,6 +179,22 @@ def _guess(sample: bytes, head: Head) -> str:
         "The file is not UTF-8, and its encoding was not recognised.",
         next_step="Save it as UTF-8, or name its encoding.",
     )
+
+
+def _weight(sample: bytes, encoding: str) -> float:
+    """How believable an encoding is before what chardet says: little, if words change their alphabet half way."""
+    weight = _CANDIDATES[encoding][1]
+    text = sample.decode(encoding, "replace")
+    pairs = mixed = 0
+    for left, right in pairwise(text):
+        if left > "\x7f" and left.isalpha() and right.isalpha():
+            pairs += 1
+            mixed += right.isascii() and unicodedata.name(left, "").startswith(_ALPHABETS)
+        elif left.isascii() and left.isalpha() and right > "\x7f" and right.isalpha():
+            pairs += 1
+            mixed += unicodedata.name(right, "").startswith(_ALPHABETS)
+    # An accented letter stands among ASCII ones; read as Cyrillic, "déjà" is "dйjа", which nobody writes.
+    return weight * 0.1 if mixed > 0.5 * pairs else weight
 
 
 def _excerpt(sample: bytes, encoding: str) -> str:
