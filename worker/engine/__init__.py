@@ -1,0 +1,11 @@
+"""Scoring texts with a model directory: the only place that imports a runtime, and only in the process that scores.
+
+engine = load_engine(ModelDirectory.load(path), threads=2)
+scored = engine.score(["I love it", "meh"])    # scored.logits: (2, 28) float16
+"""
+
+from worker.engine.engine import DEFAULT_MEMORY, Engine, Scored, load_engine
+from worker.engine.memory import TextMemory
+from worker.engine.runtime import Runtime, available_cores
+
+__all__ = ["DEFAULT_MEMORY", "Engine", "Runtime", "Scored", "TextMemory", "available_cores", "load_engine"]

@@ -1,0 +1,96 @@
+"""What runs a model: the one thing that differs between a CPU and a GPU, and the choice of which."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal, Protocol, cast, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import BadOption
+from core.model_directory import ModelDirectory
+
+Kind = Literal["auto", "onnx", "torch"]
+
+_PACKAGES = {"onnx": ("onnxruntime", "worker"), "torch": ("torch", "gpu")}  # package and extra of each kind
+
+
+class Runtime(Protocol):
+    """A model, loaded and ready to run.
+
+    Attributes:
+        name: what it is and on what, for the log.
+        lanes: how many threads may call `run` at once, and should.
+        token_budget: the padded tokens of one batch with which it is fastest.
+    """
+
+    name: str
+    lanes: int
+    token_budget: int
+
+    def run(self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Logits, (batch, labels), of a padded batch (batch, length); attention_mask is 1 for tokens, 0 for padding."""
+        ...
+
+
+def load_runtime(model: ModelDirectory, kind: str, threads: int, cache_dir: Path | None) -> Runtime:
+    """The runtime called `kind`; `auto` is torch where there is a CUDA device, else ONNX Runtime.
+
+    Torch and onnxruntime are imported here and not before: CUDA must not be touched before a process forks, and a CPU
+    worker has no torch.
+
+    Raises:
+        BadOption: an unknown kind, or its package is not installed.
+        ModelDirectoryError: the model directory is damaged.
+    """
+    if kind not in get_args(Kind):
+        raise BadOption(f"There is no engine {kind!r}.", next_step=f"Choose one of {', '.join(get_args(Kind))}.")
+    chosen = cast(Kind, kind)
+    if chosen == "auto":
+        chosen = "torch" if cuda_is_there() else "onnx"
+    package, extra = _PACKAGES[chosen]
+    if find_spec(package) is None:
+        why = ", chosen because no CUDA device was found," if kind == "auto" else ""
+        raise BadOption(
+            f"The engine {chosen!r}{why} needs {package}, which is not installed.",
+            next_step=f"pip install 'emobatch[{extra}]'.",
+        )
+    if chosen == "torch":
+        from worker.engine.torch_runtime import TorchRuntime
+
+        return TorchRuntime(model, threads)
+    from worker.engine.onnx_runtime import OnnxRuntime
+
+    return OnnxRuntime(model, threads, cache_dir)
+
+
+def cuda_is_there() -> bool:
+    """Whether torch is installed and sees a CUDA device.
+
+    The driver is looked for first: importing torch takes seconds and hundreds of megabytes, which a CPU worker would
+    otherwise spend to learn that there is no GPU.
+    """
+    if find_spec("torch") is None:
+        return False
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def available_cores(root: Path = Path("/")) -> int:
+    """The cores this process may use: its CPU affinity, and under cgroup v2 its quota (`docker run --cpus`)."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = (root / "sys/fs/cgroup/cpu.max").read_text().split()
+        return max(1, min(cores, -(-int(quota) // int(period))))
+    except (OSError, ValueError):  # no cgroup v2, or "max": no quota
+        return cores

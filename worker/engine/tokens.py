@@ -1,0 +1,94 @@
+"""Texts to token ids, in windows that the model can hold: nothing is cut off, whatever the length.
+
+A text longer than the model's window is scored in several overlapping windows, and their logits are averaged.
+
+- **The overlap is at least a quarter of a window**: a sentence or two that one window cuts, its neighbour sees whole.
+- **Windows are spread evenly and all but full**: the last one is not a leftover of five words without context. So all
+  hold the same number of tokens, and weighting by tokens is the plain mean.
+- **The mean of logits**, not the maximum: thresholds are fitted on texts of one window, and a maximum would say more
+  emotions the longer a text is. A mean of logits stays on the scale the thresholds were fitted on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.model_directory import ModelDirectory, ModelDirectoryError
+
+Ids = NDArray[np.int32]
+
+_SPECIAL = 2  # [CLS] before, [SEP] after
+_GROUP_CHARS = 1 << 18  # tokenized at once: an Encoding holds some 150 bytes a token, so this bounds it at 40 MB
+
+
+def window_starts(n_tokens: int, room: int) -> NDArray[np.int64]:
+    """Where the windows of a text begin.
+
+    Args:
+        n_tokens: tokens of the text, without [CLS] and [SEP].
+        room: tokens that one window takes of them.
+
+    Returns:
+        (k,) int64, first 0, k as small as the overlap allows; window i covers `room` tokens from `starts[i]`, and the
+        last one ends at the text's end. Neighbours share at least a quarter of `room`.
+    """
+    if n_tokens <= room:
+        return np.zeros(1, dtype=np.int64)
+    stride = room - room // 4
+    count = 1 + -(-(n_tokens - room) // stride)
+    return np.arange(count, dtype=np.int64) * (n_tokens - room) // (count - 1)
+
+
+class Tokens:
+    """The model's tokenizer, with the model's window.
+
+    `[SEP]` and its like in a user's text are words of that text, not commands to the model. Safe to use from one thread
+    at a time.
+
+    Raises ModelDirectoryError where the tokenizer is unreadable or does not belong to the model.
+    """
+
+    def __init__(self, model: ModelDirectory) -> None:
+        from tokenizers import Tokenizer
+
+        try:
+            self._tokenizer = Tokenizer.from_file(str(model.tokenizer_path))
+        except Exception as error:  # tokenizers raises bare Exception
+            raise ModelDirectoryError(f"{model.tokenizer_path} cannot be read: {error}.") from error
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        self._tokenizer.encode_special_tokens = True
+        cls, sep, pad = (self._tokenizer.token_to_id(token) for token in ("[CLS]", "[SEP]", "[PAD]"))
+        if cls is None or sep is None or pad is None or self._tokenizer.get_vocab_size() > model.vocab_size:
+            raise ModelDirectoryError(
+                f"{model.tokenizer_path} does not belong to the model: it lacks [CLS], [SEP] or [PAD], or has more "
+                f"than the model's {model.vocab_size} tokens."
+            )
+        self._cls, self._sep = np.array([cls], dtype=np.int32), np.array([sep], dtype=np.int32)
+        self._room = model.max_length - _SPECIAL
+        self.pad_id = pad
+
+    def windows(self, texts: Sequence[str]) -> Iterator[list[Ids]]:
+        """For each text, in order, its windows: int32 ids with [CLS] and [SEP], each at most the model's window."""
+        for group in _groups(texts):
+            for encoding in self._tokenizer.encode_batch_fast(group, add_special_tokens=False):
+                ids = np.array(encoding.ids, dtype=np.int32)
+                starts = window_starts(len(ids), self._room)
+                yield [np.concatenate((self._cls, ids[s : s + self._room], self._sep)) for s in starts]
+
+
+def _groups(texts: Sequence[str]) -> Iterator[list[str]]:
+    """`texts` in runs of bounded size; a text over the bound is a run by itself."""
+    group: list[str] = []
+    chars = 0
+    for text in texts:
+        if group and chars + len(text) > _GROUP_CHARS:
+            yield group
+            group, chars = [], 0
+        group.append(text)
+        chars += len(text)
+    if group:
+        yield group
