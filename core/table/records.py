@@ -232,7 +232,9 @@ class RecordReader:
                 line=opened,
                 next_step="Close or double the quote, or switch quoting off.",
             )
-        if looks_swallowed(lines, self._fmt.delimiter, self._fmt.n_columns):
+        # Names and data differ in kind: a header is judged by the lines it may have swallowed.
+        suspects = lines[1:] if self._in_header else lines
+        if looks_swallowed(suspects, self._fmt.delimiter, self._fmt.n_columns):
             self._warn("lines_swallowed", _SWALLOWED)
         elif has_stray_quote(lines, self._fmt.delimiter):
             self._warn("stray_quote", _STRAY)

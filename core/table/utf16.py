@@ -10,9 +10,10 @@ def utf16_without_bom(head: bytes) -> str | None:
     """``"utf-16-le"``, ``"utf-16-be"`` or None, from the first bytes of a file that has no byte order mark."""
     head = head[: len(head) // 2 * 2]
     nuls_even, nuls_odd = head[::2].count(0), head[1::2].count(0)
-    # ASCII characters, at least delimiters and line ends, have their NUL on one side; the other side has next to none.
+    # ASCII characters, at least delimiters and line ends, have their NUL on one side. The other side has few: of
+    # characters such as U+4E00, the Chinese "one".
     most, fewest = max(nuls_even, nuls_odd), min(nuls_even, nuls_odd)
-    if most == 0 or most * 2 < len(head) * 0.05 or fewest > most * 0.02:
+    if most == 0 or most * 2 < len(head) * 0.05 or fewest > most * 0.25:
         return None
     encoding = "utf-16-be" if nuls_even > nuls_odd else "utf-16-le"
     try:
