@@ -1,0 +1,60 @@
+"""Calibration and thresholds on data whose truth is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from core.taxonomy import sigmoid
+from training.calibrate import f1_curves, fit_platt, fit_taxonomy, fit_threshold
+
+
+def test_platt_finds_the_map_that_made_the_labels() -> None:
+    rng = np.random.default_rng(0)
+    z = rng.normal(-1, 2, 40_000)
+    gold = (rng.random(len(z)) < sigmoid(1.6 * z + 0.7)).astype(np.int8)
+    slope, offset = fit_platt(sigmoid(z), gold)
+    assert np.exp(slope) == pytest.approx(1.6, abs=0.06)
+    assert offset == pytest.approx(0.7, abs=0.06)
+
+
+def test_a_rare_label_stays_near_the_shared_map() -> None:
+    rng = np.random.default_rng(1)
+    raw = sigmoid(rng.normal(-6, 1, 2_000))
+    gold = np.zeros(2_000, np.int8)
+    gold[rng.integers(0, 2_000, 3)] = 1  # three rows, at random: they say nothing of the slope
+    centre = (np.log(1.3), -0.4)
+    free = fit_platt(raw, gold, centre, (50.0, 50.0))
+    held = fit_platt(raw, gold, centre, (0.2, 0.3))
+    assert abs(held[0] - centre[0]) < 0.2 < abs(free[0] - centre[0])
+
+
+def test_f1_curves_by_hand() -> None:
+    thresholds, counted, expected = f1_curves(np.array([0.2, 0.9, 0.5, 0.5]), np.array([0, 1, 1, 0], np.int8))
+    assert thresholds.tolist() == [0.9, 0.5, 0.2]
+    assert counted == pytest.approx([2 * 1 / (1 + 2), 2 * 2 / (3 + 2), 2 * 2 / (4 + 2)])
+    assert expected == pytest.approx([2 * 0.9 / 3.1, 2 * 1.9 / 5.1, 2 * 2.1 / 6.1])
+
+
+def test_threshold_of_separable_scores_separates() -> None:
+    score = np.array([0.05] * 500 + [0.95] * 500)
+    assert 0.05 < fit_threshold(score, np.array([0] * 500 + [1] * 500, np.int8)) <= 0.95
+
+
+def test_threshold_of_a_label_without_rows_is_what_its_scores_expect() -> None:
+    score = np.random.default_rng(2).beta(0.3, 8, 3_000)
+    threshold = fit_threshold(score, np.zeros(3_000, np.int8))
+    expected = f1_curves(score, np.zeros(3_000, np.int8))[2].max()
+    assert threshold == pytest.approx(expected / 2, abs=0.03)  # Lipton et al. 2014: half the best F1
+
+
+def test_a_fitted_taxonomy_is_calibrated_and_monotone() -> None:
+    rng = np.random.default_rng(3)
+    logits = rng.normal(-2, 2, (6_000, 28)).astype(np.float16)
+    gold = (rng.random(logits.shape) < sigmoid(0.7 * logits.astype(float) - 0.5)).astype(np.int8)
+    taxonomy = fit_taxonomy("t", {"a": [0, 1], "b": [2], "neutral": [27]}, logits, gold)
+    scores = taxonomy.scores(logits)
+    truth = np.stack([gold[:, :2].max(1), gold[:, 2], gold[:, 27]], axis=1)
+    assert scores.mean(axis=0) == pytest.approx(truth.mean(axis=0), abs=0.01)
+    for j in range(3):
+        assert (np.diff(scores[np.argsort(taxonomy.raw(logits)[:, j], kind="stable"), j]) >= 0).all()

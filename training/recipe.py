@@ -1,0 +1,123 @@
+"""A recipe: everything that decides what weights come out, read from one TOML file under `configs/`.
+
+A recipe is a list of runs in order. Each starts from the base weights and learns from the gold labels, or in part from
+the mean prediction of earlier runs (its teachers: Hinton et al. 2015; students of the same shape gain too, Furlanello
+et al. 2018). The last run is what ships. So one command, and one seed in the file, reproduce the shipped model however
+many models it took.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from core.errors import EmobatchError
+
+CONFIGS = Path(__file__).resolve().parent / "configs"
+
+
+class RecipeError(EmobatchError):
+    """A config file is missing or does not make sense."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One pass of training, from weights to weights.
+
+    Rates are per optimizer step of `batch_size` rows; `warmup` is a share of all steps. `layer_decay` multiplies the
+    rate once for each layer below the top (1 = off), `head_rate` is the new classifier's rate (0 = `learning_rate`).
+    `average` is the decay of an exponential moving average of the weights, which is then the run's result (0 = off).
+    `teacher_weight` is the share of the teachers' prediction in the target, `teachers` are names of earlier runs.
+    `freeze_words` leaves the word embeddings as they are: half of all weights, most of them for words the data lacks.
+    `max_steps` cuts a run short (0 = off): for tests.
+    """
+
+    name: str
+    seed: int
+    epochs: float = 4
+    batch_size: int = 64
+    learning_rate: float = 2e-4
+    head_rate: float = 0.0
+    layer_decay: float = 1.0
+    weight_decay: float = 0.01
+    warmup: float = 0.06
+    schedule: str = "linear"
+    dropout: float = 0.1
+    freeze_words: bool = False
+    average: float = 0.0
+    teachers: tuple[str, ...] = ()
+    teacher_weight: float = 0.0
+    max_steps: int = 0
+
+    def __post_init__(self) -> None:
+        if self.epochs <= 0 or self.batch_size < 1 or self.learning_rate <= 0:
+            raise RecipeError(f"Run {self.name!r}: epochs, batch_size and learning_rate must be over 0.")
+        shares = (self.teacher_weight, self.warmup, self.dropout, self.average)
+        if not all(0 <= share <= 1 for share in shares) or not 0 < self.layer_decay <= 1:
+            raise RecipeError(f"Run {self.name!r}: a share is not between 0 and 1.")
+        if bool(self.teachers) != bool(self.teacher_weight):
+            raise RecipeError(f"Run {self.name!r}: teachers and teacher_weight go together.")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A named model, the base it starts from, the window it reads (tokens, [CLS] and [SEP] included), and its runs."""
+
+    name: str
+    version: str
+    base: str
+    max_length: int
+    runs: tuple[Run, ...]
+
+    def __post_init__(self) -> None:
+        earlier: set[str] = set()
+        for run in self.runs:
+            if run.name in earlier:
+                raise RecipeError(f"Two runs are called {run.name!r}.")
+            if unknown := set(run.teachers) - earlier:
+                raise RecipeError(f"Run {run.name!r} has teachers that do not come before it: {sorted(unknown)}.")
+            earlier.add(run.name)
+        if not self.runs:
+            raise RecipeError("The recipe has no runs.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The recipe as it is written to the training record."""
+        return asdict(self)
+
+    def key(self, run: Run, data_sha256: str) -> str:
+        """A hash of all that decides a run's weights but the code: a finished run with the same key is not repeated."""
+        teachers = [self.key(other, data_sha256) for other in self.runs if other.name in run.teachers]
+        parts = [asdict(run), self.base, self.max_length, data_sha256, teachers]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def read_recipe(name_or_path: str | Path) -> Recipe:
+    """The recipe in a TOML file, or in the config of that name under `training/configs/`.
+
+    Top level: name, version, base, max_length; `[defaults]` holds for every `[[runs]]`, which says the rest.
+    Raises RecipeError naming what is missing or unknown.
+    """
+    path = Path(name_or_path)
+    if not path.suffix:
+        path = CONFIGS / f"{path}.toml"
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        known = ", ".join(sorted(p.stem for p in CONFIGS.glob("*.toml")))
+        raise RecipeError(f"No recipe in {path}: {error}.", next_step=f"Configs: {known}.") from error
+    defaults = content.pop("defaults", {})
+    try:
+        runs = tuple(_run(defaults | row) for row in content.pop("runs"))
+        return Recipe(**content, runs=runs)
+    except (KeyError, TypeError) as error:
+        raise RecipeError(f"{path.name}: {error}.") from error
+
+
+def _run(row: dict[str, Any]) -> Run:
+    if unknown := set(row) - {field.name for field in fields(Run)}:
+        raise RecipeError(f"A run has unknown settings: {', '.join(sorted(unknown))}.")
+    return Run(**row | {"teachers": tuple(row.get("teachers", ()))})

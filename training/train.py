@@ -1,0 +1,181 @@
+"""From a recipe to a model directory, in one command.
+
+    python -m training.train --config emobatch-distilbert-6x384 [--data DIR] [--out DIR]
+
+Every run of the recipe, then calibration and thresholds on dev, then the export. Work in progress lies under
+`.training/` by the run's key: a command that was stopped resumes at the last epoch, and finished runs are not repeated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from core.errors import EmobatchError
+from core.model_directory import DEFAULT_MODEL
+from core.taxonomy import sigmoid
+from training.calibrate import fit_all
+from training.data import Rows, data_dir, read_groups, read_labels, read_tsv
+from training.evaluate import SPLITS, cross_fitted
+from training.export import export, half
+from training.recipe import Recipe, Run, read_recipe
+from training.run import bf16_is_fast, new_classifier, predict, tokenize, train_run
+
+REPO = Path(__file__).resolve().parent.parent
+WORK = REPO / ".training"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a run leaves behind: its weights, its log, the seconds it took, and its logits on train for students."""
+
+    weights: Path
+    history: list[dict[str, Any]]
+    seconds: float
+    train_logits: NDArray[np.float32] | None
+
+
+def soften(gold: NDArray[np.int8], run: Run, teachers: Sequence[Finished]) -> NDArray[np.float32]:
+    """A run's targets (n, labels): gold, or its blend with the teachers' mean probability."""
+    hard = gold.astype(np.float32)
+    if not teachers:
+        return hard
+    soft = np.mean([sigmoid(t.train_logits) for t in teachers if t.train_logits is not None], axis=0)
+    return ((1 - run.teacher_weight) * hard + run.teacher_weight * soft).astype(np.float32)
+
+
+def finish_run(
+    recipe: Recipe, run: Run, labels: Sequence[str], train: Rows, dev: Rows, teachers: Sequence[Finished], work: Path
+) -> Finished:
+    """Trains `run`, or reads what an earlier command left of it."""
+    folder = work / f"{run.name}-{recipe.key(run, train.sha256)[:12]}"
+    weights, log, logits = folder / "weights.pt", folder / "log.json", folder / "train_logits.npy"
+    teaches = any(run.name in other.teachers for other in recipe.runs)
+    if not log.is_file():
+        started = time.monotonic()
+        targets = soften(train.gold, run, teachers)
+        model, tokenizer, history = train_run(recipe, run, labels, train, dev, targets, folder / "checkpoints")
+        if teaches:
+            np.save(logits, predict(model, tokenize(tokenizer, train.texts, recipe.max_length)))
+        torch.save(model.state_dict(), weights)
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+        log.write_text(json.dumps({"history": history, "seconds": round(time.monotonic() - started)}))
+    kept = json.loads(log.read_text())
+    return Finished(weights, kept["history"], kept["seconds"], np.load(logits) if teaches else None)
+
+
+def machine() -> dict[str, Any]:
+    """What it was trained on, without saying whose: processor model, cores, arithmetic, library versions."""
+    cpu = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        named = [line for line in info.read_text().splitlines() if line.startswith("model name")]
+        cpu = named[0].split(":", 1)[1].strip() if named else cpu
+    return {
+        "processor": torch.cuda.get_device_name() if torch.cuda.is_available() else cpu,
+        "cores": os.cpu_count(),
+        "autocast": "bfloat16" if bf16_is_fast() else "none",
+        "python": platform.python_version(),
+        "torch": version("torch"),
+        "transformers": version("transformers"),
+    }
+
+
+def code_version() -> str:
+    """A hash of training's and core's scoring sources: what produced the weights, with or without a git checkout."""
+    sources = [*sorted((REPO / "training").glob("*.py")), REPO / "core" / "taxonomy.py"]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
+
+
+def train_recipe(recipe: Recipe, data: Path, out: Path, work: Path = WORK) -> Path:
+    """Runs the whole recipe and exports the last run.
+
+    Args:
+        recipe: what to train.
+        data: a folder as `training.data.data_dir` gives it.
+        out: the model directory to write.
+        work: where runs and checkpoints are kept.
+
+    Returns:
+        `out`, now a model directory that verifies.
+    """
+    labels = read_labels(data)
+    groups = read_groups(data, labels)
+    train, dev = read_tsv(data / "train.tsv", len(labels)), read_tsv(data / "dev.tsv", len(labels))
+    finished: dict[str, Finished] = {}
+    for run in recipe.runs:
+        print(f"run {run.name}: {run.epochs:g} epochs, seed {run.seed}", file=sys.stderr, flush=True)
+        teachers = [finished[name] for name in run.teachers]
+        finished[run.name] = finish_run(recipe, run, labels, train, dev, teachers, work)
+    last = recipe.runs[-1]
+    model, tokenizer = new_classifier(recipe.base, labels, last.dropout)
+    model.load_state_dict(torch.load(finished[last.name].weights, weights_only=True))
+    model.load_state_dict({name: tensor.float() for name, tensor in half(model).items()})  # fit what will ship
+    logits = predict(model, tokenize(tokenizer, dev.texts, recipe.max_length)).astype(np.float16)
+    record = {
+        "recipe": recipe.to_dict(),
+        "data": {
+            "train_sha256": train.sha256,
+            "train_rows": len(train),
+            "dev_sha256": dev.sha256,
+            "dev_rows": len(dev),
+        },
+        "code": code_version(),
+        "machine": machine(),
+        "hours": round(sum(f.seconds for f in finished.values()) / 3600, 3),
+        "architecture": {
+            **{k: getattr(model.config, k) for k in ("n_layers", "dim", "n_heads", "hidden_dim", "vocab_size")},
+            "parameters": sum(p.numel() for p in model.parameters()),
+        },
+        "dev": cross_fitted(groups, logits, dev.gold),
+        "dev_splits": SPLITS,
+        "runs": [{"name": name, "seconds": f.seconds, "log": f.history} for name, f in finished.items()],
+    }
+    return export(
+        out,
+        name=recipe.name,
+        version=recipe.version,
+        model=model,
+        tokenizer=tokenizer,
+        labels=labels,
+        max_length=recipe.max_length,
+        taxonomies=fit_all(groups, logits, dev.gold),
+        record=record,
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m training.train", description=__doc__.split("\n")[0])
+    parser.add_argument("--config", default=DEFAULT_MODEL, help="a TOML file, or a name in training/configs/")
+    parser.add_argument("--data", help="folder of GoEmotions' TSV files (default: EMOBATCH_DATA)")
+    parser.add_argument("--out", type=Path, help="model directory to write (default: models/<name>)")
+    parser.add_argument("--work", type=Path, default=WORK, help="where checkpoints are kept")
+    options = parser.parse_args(arguments)
+    try:
+        recipe = read_recipe(options.config)
+        out = train_recipe(recipe, data_dir(options.data), options.out or REPO / "models" / recipe.name, options.work)
+    except EmobatchError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(out)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
