@@ -47,11 +47,11 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     supervisor = Supervisor(home, kept, home.ports([SUPERVISOR])[SUPERVISOR], programs)
     try:
         supervisor.launch(inherited_environment())
-        made.start(lambda server: supervisor.start(server.name))
+        made.start(supervisor)
         yield made
     finally:
         supervisor.stop()
-        leftovers.stop(kept.stack_id, [program.name for program in programs])
+        leftovers.stop(home)
 
 
 @pytest.fixture(scope="session")

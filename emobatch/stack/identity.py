@@ -58,7 +58,8 @@ def _for_root() -> list[Identity]:
         Identity(
             (
                 *("setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups"),
-                *("--inh-caps=+dac_override", "--ambient-caps=+dac_override", "--"),
+                *("--inh-caps=+dac_override", "--ambient-caps=+dac_override"),
+                *("--securebits=+no_setuid_fixup", "--"),  # Else access(2), which initdb asks, knows no capabilities.
             ),
             uid,
             gid,

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from emobatch.stack.home import Home
 from emobatch.stack.programs import MARK
 
 if TYPE_CHECKING:
@@ -21,35 +22,48 @@ GRACE_S = 10
 SUPERVISOR_GRACE_S = 90
 """Longer than any program may take: while supervisord lives, it stops them better than we can."""
 
+SERVERS = ("redis", "postgres")
+
 # Postgres waits for its clients on TERM, and sends them away on INT.
 _SIGNALS = {"postgres": signal.SIGINT}
 
 
-def find(stack_id: str) -> dict[str, list[psutil.Process]]:
-    """The living processes of a stack, by program."""
+def find(home: Home) -> dict[str, list[psutil.Process]]:
+    """The living processes of the stack in this data directory, by program."""
     import psutil
 
+    stack_id = home.secrets().stack_id
     found: dict[str, list[psutil.Process]] = {}
     for process in psutil.process_iter():
-        try:
-            owner, _, program = process.environ().get(MARK, "").partition("/")
+        with suppress(psutil.Error, OSError):  # Gone meanwhile, or another user's.
+            owner, _, program = _mark(process, home).partition("/")
             if owner == stack_id and _is_alive(process):
                 found.setdefault(program, []).append(process)
-        except (psutil.Error, OSError):
-            continue  # Gone meanwhile, or another user's.
     return found
 
 
-def stop(stack_id: str, order: Sequence[str]) -> bool:
-    """Stops what is left of a stack: supervisord first, then programs in reverse `order`, then any other.
+def stop(home: Home) -> bool:
+    """Stops what is left of a stack: supervisord first, then programs, then the servers that they use.
 
     Returns:
         Whether there was anything.
     """
-    left = find(stack_id)
-    for name in ["supervisor", *reversed(order), *left]:
-        _stop(find(stack_id).get(name, []) if left else [], name)
+    left = find(home)
+    for name in ["supervisor", *(name for name in left if name not in SERVERS), *SERVERS]:
+        _stop(find(home).get(name, []) if left else [], name)
     return bool(left)
+
+
+def _mark(process: psutil.Process, home: Home) -> str:
+    import psutil
+
+    try:
+        return process.environ().get(MARK, "")
+    except psutil.AccessDenied:
+        # In a container root may not look into what `nobody` runs for it, but sees the command line.
+        if str(home.postgres) in process.cmdline():
+            return f"{home.secrets().stack_id}/postgres"
+        raise
 
 
 def _stop(processes: list[psutil.Process], name: str) -> None:

@@ -109,12 +109,12 @@ def serve(
         stack = Stack(place, application, _say)
         try:
             address = stack.up(transient=False)
-            say(f"emobatch is ready: {address.sign_in_url}")
-            say("Ctrl-C stops it.")
+            say(f"emobatch is ready: {address.sign_in_url}\nCtrl-C stops it.")
             while True:
                 time.sleep(WATCH_S)
                 stack.mend()
         except KeyboardInterrupt:
+            ignore()
             say("Stopping ...")
         finally:
             ignore()

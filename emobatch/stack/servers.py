@@ -5,15 +5,14 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 
-from core.errors import Unavailable
 from emobatch.stack.home import Home, Secrets
 from emobatch.stack.postgres import Postgres
 from emobatch.stack.redis import Redis
+from emobatch.stack.supervision import Supervisor
 
 PATIENCE_S = 60.0
 """How long a server may take to answer: a database of a killed machine replays its log first."""
@@ -32,12 +31,8 @@ class Servers:
         self.redis_url = self.redis.url if self.redis else environment["REDIS_URL"]
         self.storage_url = environment.get("STORAGE_URL") or f"file://{quote(str(home.storage))}"
 
-    def start(self, run: Callable[[Postgres | Redis], None], check: Callable[[str], None] = lambda name: None) -> None:
-        """Brings the embedded servers up, side by side.
-
-        Args:
-            run: starts the process of one server.
-            check: is called with a server's name while we wait for it; raises when waiting is in vain.
+    def start(self, supervisor: Supervisor) -> None:
+        """Brings the embedded servers up, side by side, as programs of `supervisor`.
 
         Raises:
             Unavailable: a server's files could not be made, or it does not answer in time.
@@ -46,22 +41,6 @@ class Servers:
             made = [(server, pool.submit(server.initialise)) for server in reversed(self.embedded)]
             for server, files in made:  # Redis first: it is up before initdb has ended.
                 files.result()
-                run(server)
+                supervisor.start(server.name)
         for server in self.embedded:
-            wait_until(server.answers, server.name, check)
-
-
-def wait_until(
-    is_so: Callable[[], bool], name: str, check: Callable[[str], None] = lambda name: None, seconds: float = PATIENCE_S
-) -> None:
-    """Returns as soon as `is_so`, asked again every 50 ms; `name` is what we wait for, `check` as for `Servers.start`.
-
-    Raises:
-        Unavailable: it was not so in time.
-    """
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        check(name)
-        if time.monotonic() > deadline:
-            raise Unavailable(f"{name} did not answer within {seconds:.0f} seconds.", next_step="Try again.")
-        time.sleep(0.05)
+            supervisor.wait_until(server.answers, server.name, seconds=PATIENCE_S)

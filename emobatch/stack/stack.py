@@ -13,7 +13,7 @@ from core.errors import BadOption, Unavailable
 from emobatch.stack import leftovers
 from emobatch.stack.home import Address, Home, is_free
 from emobatch.stack.programs import MARK, Application, inherited_environment
-from emobatch.stack.servers import Servers, wait_until
+from emobatch.stack.servers import Servers
 from emobatch.stack.supervision import NAME as SUPERVISOR
 from emobatch.stack.supervision import Supervisor, last_line
 
@@ -33,7 +33,6 @@ class Stack:
         self._say = say
         self._secrets = home.secrets()
         self._supervisor: Supervisor | None = None
-        self._order: list[str] = []
         self._transient = False
         self._mended = time.monotonic()
 
@@ -60,7 +59,7 @@ class Stack:
         if self._supervisor:
             self._supervisor.stop()
             self._supervisor = None
-        leftovers.stop(self._secrets.stack_id, self._order)
+        leftovers.stop(self._home)
 
     def mend(self) -> None:
         """Looks after the supervisor as it looks after the programs. Call it about once a second."""
@@ -69,34 +68,32 @@ class Stack:
             self.down()
             self.up(transient=self._transient)
         elif self._supervisor and time.monotonic() - self._mended > 10:
-            self._supervisor.revive()
+            for name in self._supervisor.revive():
+                self._say(f"{name} does not stay up, trying again: {last_line(self._supervisor.log(name))}")
             self._mended = time.monotonic()
 
     def _up(self) -> Address:
         home, secrets = self._home, self._secrets
+        if leftovers.stop(home):  # They hold the ports and the files.
+            self._say("Stopped what a killed emobatch had left running.")
         servers = Servers(home, secrets, os.environ)
         settings = self._settings(servers)
         embedded = [server.program for server in servers.embedded]
         programs = [*embedded, *self._application.programs(settings, secrets.stack_id)]
-        self._order = [program.name for program in programs]
-        if leftovers.stop(secrets.stack_id, self._order):
-            self._say("Stopped what a killed emobatch had left running.")
+        names = [program.name for program in programs]
         environment = self._environment(settings, servers)
-        self._say(f"Starting {', '.join(self._order)} in {home.root} ...")
+        self._say(f"Starting {', '.join(names)} in {home.root} ...")
 
         supervisor = Supervisor(home, secrets, home.ports([SUPERVISOR])[SUPERVISOR], programs)
         self._supervisor = supervisor
         supervisor.launch(environment)
-        servers.start(lambda server: supervisor.start(server.name), self._check)
+        servers.start(supervisor)
         self._migrate(environment)
-        application = self._order[len(embedded) :]
+        application = names[len(embedded) :]
         for name in application:
             supervisor.start(name)
-        wait_until(
-            lambda: _answers_ok(settings.port, self._application.ready_path),
-            "web",
-            lambda _: self._check(*application),
-            READY_S,
+        supervisor.wait_until(
+            lambda: _answers_ok(settings.port, self._application.ready_path), *application, seconds=READY_S
         )
         address = Address(f"http://127.0.0.1:{settings.port}", settings.access_token.get_secret_value())
         home.announce(address, transient=self._transient)
@@ -162,16 +159,6 @@ class Stack:
             )
         if done.returncode:
             raise Unavailable(f"The database could not be migrated: {last_line(log)}", next_step=f"See {log}.")
-
-    def _check(self, *names: str) -> None:
-        """Raises Unavailable if one of these programs will not come up any more."""
-        supervisor = self._supervisor
-        if not supervisor or not supervisor.is_alive():
-            raise Unavailable("The process supervisor was killed.", next_step="Try again.")
-        for name in names:
-            if reason := supervisor.failure(name):
-                log = supervisor.log(name)
-                raise Unavailable(f"{name} does not start ({reason}): {last_line(log)}", next_step=f"See {log}.")
 
 
 def _answers_ok(port: int, path: str) -> bool:

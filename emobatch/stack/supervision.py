@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,8 +62,29 @@ class Supervisor:
             time.sleep(0.05)
 
     def start(self, name: str) -> None:
-        """Starts a program; whether it stays up is for its user to see, see `failure`."""
+        """Starts a program and does not wait for it, see `wait_until`."""
         self._rpc().supervisor.startProcess(name, False)
+
+    def wait_until(self, is_so: Callable[[], bool], *names: str, seconds: float) -> None:
+        """Returns as soon as `is_so`, asked again every 50 ms, which the programs named are to bring about.
+
+        Raises:
+            Unavailable: one of them is down for good, or it was not so in time; with what the log says last.
+        """
+        deadline = time.monotonic() + seconds
+        while not is_so():
+            if not self.is_alive():
+                raise Unavailable("The process supervisor was killed.", next_step="Try again.")
+            for name in names:
+                if reason := self.failure(name):
+                    raise self._said_last(name, f"does not start ({reason})")
+            if time.monotonic() > deadline:
+                raise self._said_last(names[0], f"did not answer within {seconds:.0f} seconds")
+            time.sleep(0.05)
+
+    def _said_last(self, name: str, what: str) -> Unavailable:
+        log = self.log(name)
+        return Unavailable(f"{name} {what}: {last_line(log)}", next_step=f"See {log}.")
 
     def failure(self, name: str) -> str | None:
         """Why a program is down for good, in supervisord's words, or None while there is hope."""
@@ -72,17 +93,12 @@ class Supervisor:
             f"{info['statename']}: {info['spawnerr'] or info['description']}" if info["statename"] == "FATAL" else None
         )
 
-    def revive(self) -> None:
-        """Starts again what supervisord has given up on: what failed for a minute may work by now."""
-        for name in self._programs:
-            if self.failure(name):
-                self.start(name)
-
-    def pids(self) -> dict[str, int]:
-        """The process numbers of supervisord and of its programs that run now."""
-        found: Any = self._rpc().supervisor.getAllProcessInfo()
-        running = {info["name"]: info["pid"] for info in found if info["pid"]}
-        return running | ({NAME: self._process.pid} if self._process else {})
+    def revive(self) -> list[str]:
+        """Starts again what supervisord has given up on, and names it: what failed for a minute may work by now."""
+        failed = [name for name in self._programs if self.failure(name)]
+        for name in failed:
+            self.start(name)
+        return failed
 
     def log(self, name: str) -> Path:
         """Where a program's output goes."""

@@ -1,0 +1,285 @@
+"""The Python client of the REST API: small, typed, in constant memory whatever the file.
+
+What may be repeated is repeated when a server is away for a moment: reading, and making a job too, since each upload
+carries an `Idempotency-Key`, so that asking twice makes one job. A download that breaks starts again.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from email.message import Message
+from email.utils import collapse_rfc2231_value
+from pathlib import Path, PurePath
+from typing import Any, BinaryIO, Literal, Self
+from urllib.parse import quote
+
+import httpx
+
+from core.errors import NotFound
+from emobatch.body import BLOCK, Progress, blocks, name_of, opened
+from emobatch.connection import Connection, read
+from emobatch.job import AcceptedJob, Job, JobPage, RowPage, View
+from emobatch.output import Output
+from emobatch.retry import Patience
+
+
+class Client:
+    """One server, signed in to. Use it as a context manager, or `close` it.
+
+    Every method raises the `core.errors` class that the server names, `emobatch.errors.Unreachable` if there was no
+    answer, and `emobatch.errors.ServerFailed` for a fault of the server's.
+
+    Args:
+        url: the server's address; the sign-in link that ``emobatch up`` prints will do too.
+        token: an access token or API key; not needed if `url` carries it.
+        patience: how long an outage is borne.
+        sleep: waits that many seconds, for tests.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str | None = None,
+        *,
+        patience: Patience | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._sleep = sleep
+        self._connection = Connection(url, token, patience or Patience(), sleep)
+        self._seen: dict[str, tuple[str, Job]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._connection.close()
+
+    @property
+    def url(self) -> str:
+        """The server's address."""
+        return self._connection.url
+
+    # --- jobs -------------------------------------------------------------------------------------------------
+
+    def create_job(
+        self,
+        file: Path | BinaryIO,
+        *,
+        filename: str | None = None,
+        text_column: str | int | None = None,
+        delimiter: str | None = None,
+        encoding: str | None = None,
+        header: bool | None = None,
+        quoting: bool | None = None,
+        idempotency_key: str | None = None,
+        progress: Progress | None = None,
+    ) -> AcceptedJob:
+        """Uploads a CSV and makes a job of it. What is None, the server detects, and says what it took it for.
+
+        Args:
+            file: a path, or a seekable binary file, sent from its current position.
+            filename: how the job is called; by default the file's name.
+            text_column: name, else 1-based number.
+            delimiter: one character, or ``tab``, ``none`` …
+            header: whether the first record names the columns.
+            quoting: whether ``"`` encloses cells.
+            idempotency_key: by default a new one.
+            progress: is told how much has been sent.
+
+        Raises:
+            InputError: the file or an option is wrong.
+            LimitExceeded: too large, or too many unfinished jobs.
+            OSError: the file cannot be read.
+        """
+        options = {
+            "text_column": text_column,
+            "delimiter": delimiter,
+            "encoding": encoding,
+            "header": _yes_no(header),
+            "quoting": _yes_no(quoting),
+        }
+        with opened(file) as stream:
+            start = stream.tell()
+            size = stream.seek(0, os.SEEK_END) - start
+            params = _given({"filename": filename or name_of(file), **options})
+            headers = {
+                "Content-Type": "text/csv",
+                "Content-Length": str(size),
+                "Idempotency-Key": idempotency_key or str(uuid.uuid4()),
+            }
+
+            def attempt() -> httpx.Response:
+                stream.seek(start)
+                body = blocks(stream, size, progress)
+                return self._connection.ask("POST", "/jobs", params=params, headers=headers, content=body)
+
+            return read(self._connection.persist(attempt), AcceptedJob.from_dict)
+
+    def status(self, job_id: str) -> Job:
+        """One job as it is now. Raises NotFound for an unknown id and for another account's alike."""
+        seen = self._seen.get(job_id)
+        headers = {"If-None-Match": seen[0]} if seen else {}
+        response = self._connection.repeat("GET", _path(job_id), headers=headers)
+        if seen and response.status_code == httpx.codes.NOT_MODIFIED:
+            return seen[1]
+        job = read(response, Job.from_dict)
+        if etag := response.headers.get("etag"):
+            self._seen[job_id] = (etag, job)
+        return job
+
+    def wait(
+        self, job_id: str, on_change: Callable[[Job], None] | None = None, *, timeout_s: float | None = None
+    ) -> Job:
+        """Returns when the job is over, however it ended: look at its `state`.
+
+        Args:
+            on_change: is called with the job each time it is looked at.
+            timeout_s: seconds to wait at most.
+
+        Raises:
+            TimeoutError: the job was not over in time; it goes on.
+        """
+        began = time.monotonic()
+        while True:
+            job = self.status(job_id)
+            if on_change:
+                on_change(job)
+            if not job.state.active:
+                self._seen.pop(job_id, None)
+                return job
+            waited = time.monotonic() - began
+            if timeout_s is not None and waited > timeout_s:
+                raise TimeoutError(f"Job {job_id} was not over after {timeout_s:g} seconds.")
+            self._sleep(min(1.0, 0.1 + waited / 10))
+
+    def jobs(self, *, limit: int = 50, before: str | None = None) -> JobPage:
+        """The account's jobs, newest first; `before` is an earlier page's `next_before`."""
+        response = self._connection.repeat("GET", "/jobs", params=_given({"limit": limit, "before": before}))
+        return read(
+            response, lambda page: JobPage(tuple(Job.from_dict(job) for job in page["jobs"]), page["next_before"])
+        )
+
+    def cancel(self, job_id: str) -> Job:
+        """Stops a job; rows that were labelled stay labelled. A job that is over stays as it is."""
+        return read(self._connection.repeat("POST", _path(job_id, "cancel")), Job.from_dict)
+
+    def delete(self, job_id: str) -> None:
+        """Removes a job, its upload and its results, for good."""
+        asked = 0
+
+        def attempt() -> None:
+            nonlocal asked
+            asked += 1
+            try:
+                self._connection.ask("DELETE", _path(job_id))
+            except NotFound:
+                if asked == 1:  # a second time it is gone because the first request was carried out
+                    raise
+
+        self._connection.persist(attempt)
+
+    # --- results ----------------------------------------------------------------------------------------------
+
+    def download_to(
+        self,
+        job_id: str,
+        target: Path | Output,
+        view: View | None = None,
+        *,
+        form: Literal["csv", "jsonl"] = "csv",
+        output_encoding: Literal["utf-8", "same"] | None = None,
+        partial: bool = False,
+        progress: Progress | None = None,
+    ) -> Path | None:
+        """Writes the labelled file, whole or not at all.
+
+        Args:
+            target: a file, which is replaced; or a folder, where the file gets the server's name for it.
+            view: taxonomy, threshold and scores.
+            form: CSV, or JSON Lines.
+            output_encoding: ``same`` keeps the input's; only for CSV.
+            partial: also while the job is running: the rows finished so far.
+            progress: is told how much has come.
+
+        Returns:
+            Where the file is, or None if `target` is no place in the file system.
+
+        Raises:
+            NotReady: the job is running and `partial` is not set, or it has expired.
+            EncodingFailed: the input's encoding lacks a character of the result; names its row.
+            BadOption: an option is unknown, or the file cannot be written.
+        """
+        output = target if isinstance(target, Output) else Output(target)
+        params = {"output_encoding": output_encoding, "partial": _yes_no(partial or None)}
+        params |= (view or View()).params()
+        path = _path(job_id, f"results.{form}")
+        with output.open() as file:
+
+            def attempt() -> str | None:
+                file.seek(0)
+                file.truncate()
+                with self._connection.answer("GET", path, params=_given(params)) as response:
+                    length = int(response.headers.get("content-length", 0))
+                    for block in response.iter_bytes(BLOCK):
+                        file.write(block)
+                        if progress:
+                            progress(file.tell(), length)
+                    return _filename(response)
+
+            name = self._connection.persist(attempt)
+            return output.settle(name or f"{job_id}.labelled.{form}")
+
+    def rows(
+        self,
+        job_id: str,
+        view: View | None = None,
+        *,
+        after: int = 0,
+        limit: int = 50,
+        label: str | None = None,
+        status: str | None = None,
+    ) -> RowPage:
+        """Labelled rows after data row `after`, at most `limit`.
+
+        Args:
+            label: only rows with this emotion, in the taxonomy of `view`.
+            status: only rows that are ``ok``, ``empty`` or ``failed``.
+        """
+        params = {"after": after, "limit": limit, "label": label, "status": status}
+        params |= (view or View()).params()
+        response = self._connection.repeat("GET", _path(job_id, "rows"), params=_given(params))
+        return read(response, lambda page: RowPage(tuple(page["rows"]), page["next_after"]))
+
+    def summary(self, job_id: str) -> Mapping[str, Any]:
+        """Counts of rows by status (``rows``), and of top labels in every taxonomy (``taxonomies``)."""
+        return read(self._connection.repeat("GET", _path(job_id, "summary")), dict)
+
+
+def _path(job_id: str, part: str = "") -> str:
+    """Where a job's part is; whatever a user types as an id stays one segment."""
+    return f"/jobs/{quote(job_id, safe='')}" + (f"/{part}" if part else "")
+
+
+def _yes_no(value: bool | None) -> str | None:
+    return None if value is None else "yes" if value else "no"
+
+
+def _given(params: Mapping[str, Any]) -> dict[str, str]:
+    return {name: str(value) for name, value in params.items() if value is not None}
+
+
+def _filename(response: httpx.Response) -> str | None:
+    """The name in ``Content-Disposition``, without any folder: a server does not decide where we write."""
+    header = Message()
+    header["Content-Disposition"] = response.headers.get("content-disposition", "")
+    # The one in full Unicode (filename*) comes last.
+    names = [value for key, value in header.get_params([], "content-disposition") if key == "filename"]
+    name = PurePath(collapse_rfc2231_value(names[-1]).replace("\\", "/")).name if names else ""
+    return name if name not in ("", ".", "..") else None

@@ -1,0 +1,96 @@
+"""One file from the user's disk to its labelled copy: upload, wait, download, and what to say at the end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+from core.errors import EmobatchError
+from core.states import JobState
+from emobatch.client import Client
+from emobatch.errors import JobStopped
+from emobatch.job import Job, View
+from emobatch.output import Output
+from emobatch.progress import Display
+from emobatch.summary import DEFAULT_TAXONOMY, Finished
+
+FAILED_SHOWN = 3
+_GOOD = (JobState.COMPLETED, JobState.COMPLETED_WITH_ERRORS)
+
+
+class Interrupted(Exception):
+    """The user pressed Ctrl-C; the message says what became of the job and how to come back to it."""
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """What is to be done with one file."""
+
+    source: Path | BinaryIO
+    filename: str
+    output: Output
+    reading: Mapping[str, Any] = field(default_factory=dict)
+    """How to read the file, as `Client.create_job` takes it; what is left out is detected."""
+    view: View = field(default_factory=View)
+    output_encoding: Literal["utf-8", "same"] = "utf-8"
+
+
+def label(client: Client, task: Labelling, display: Display, again: Callable[[str, str], str]) -> Finished:
+    """Labels one file.
+
+    Args:
+        client: the server that does it.
+        task: file and options.
+        display: shows the progress.
+        again: a command's name and a job's id to the command line that a user types to come back.
+
+    Raises:
+        EmobatchError: the file or an option is wrong, the job failed, or the server is away for too long.
+        Interrupted: Ctrl-C; the job is cancelled if it was running.
+    """
+    began = time.monotonic()
+    try:
+        with display.bytes("Sending") as sent:
+            accepted = client.create_job(task.source, filename=task.filename, progress=sent, **task.reading)
+    except KeyboardInterrupt:
+        raise Interrupted("Interrupted before the whole file was sent: nothing was labelled.") from None
+    try:
+        with display.rows() as show:
+            job = client.wait(accepted.id, show)
+    except KeyboardInterrupt:
+        raise Interrupted(_cancel(client, accepted.id, display, again)) from None
+    _check(job)
+    try:
+        with display.bytes("Receiving") as received:
+            output = client.download_to(
+                job.id, task.output, task.view, output_encoding=task.output_encoding, progress=received
+            )
+        failed = client.rows(job.id, task.view, status="failed", limit=FAILED_SHOWN).rows if job.rows_failed else ()
+    except KeyboardInterrupt:
+        raise Interrupted(f"Interrupted. The job is done; get its result with: {again('download', job.id)}") from None
+    return Finished(job, output, time.monotonic() - began, task.view.taxonomy or DEFAULT_TAXONOMY, failed)
+
+
+def _check(job: Job) -> None:
+    """Raises what a job that ended without a result died of."""
+    if job.state in _GOOD:
+        return
+    raise job.error or JobStopped(
+        f"The job {job.id} is {job.state} and has no result.", next_step="Label the file again."
+    )
+
+
+def _cancel(client: Client, job_id: str, display: Display, again: Callable[[str, str], str]) -> str:
+    """Cancels, since who stops a command wants its work stopped; what is said of it. A second Ctrl-C leaves the job."""
+    display.say("Cancelling the job (Ctrl-C again leaves it running) ...")
+    try:
+        job = client.cancel(job_id)
+    except (KeyboardInterrupt, EmobatchError):
+        return f"Interrupted. The job was not cancelled; look at it with: {again('status', job_id)}"
+    if job.state in _GOOD:
+        return f"Interrupted, but the job was done already; get its result with: {again('download', job_id)}"
+    said = f"Cancelled: {job.rows_done:,} of {job.rows_total:,} rows were labelled."
+    return f"{said} To get them: {again('download', job_id)}" if job.rows_done else said

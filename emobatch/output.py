@@ -1,0 +1,124 @@
+"""Where a result goes: a file that is there whole or not at all, or a stream."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from core.errors import BadOption
+
+
+class Output:
+    """The place for one download.
+
+    A file is written beside its place and renamed, so that a reader sees the old one or the new one. What is no file
+    (stdout, a pipe, ``/dev/null``) gets the bytes when all have come.
+
+    Args:
+        target: a file, or a folder in which the file gets the name given to `settle`; None: stdout.
+        keep: a file that must not be overwritten: the input.
+    """
+
+    def __init__(self, target: Path | None, *, keep: Path | None = None) -> None:
+        # The file that a link leads to is replaced, not the link.
+        self._target = target.resolve() if target is not None else None
+        self._keep = keep
+        self._part: Path | None = None
+        self._file: BinaryIO | None = None
+
+    def check(self) -> None:
+        """Finds out before the work whether the result can be written.
+
+        Raises:
+            BadOption: it cannot, or it would overwrite the input.
+        """
+        target = self._target
+        if target is None:
+            return
+        self._spare(target)
+        folder = target if target.is_dir() else target.parent
+        if not folder.is_dir():
+            raise BadOption(f"There is no folder {folder}.", next_step="Make it, or name another file with -o.")
+        place = folder if self._is_replaced else target
+        if not os.access(place, os.W_OK):
+            raise BadOption(f"{place} cannot be written to.", next_step="Name a file elsewhere with -o.")
+
+    def _spare(self, target: Path) -> None:
+        """Raises BadOption if `target` is the input, under whatever name."""
+        if self._keep is not None and target.exists() and self._keep.exists() and target.samefile(self._keep):
+            raise BadOption(
+                f"The output would overwrite the input {self._keep}.",
+                next_step="Name another file with -o, or leave -o out.",
+            )
+
+    @property
+    def _is_replaced(self) -> bool:
+        """Whether the target is a file, or a folder for one, and not a pipe or a device."""
+        target = self._target
+        return target is not None and (target.is_dir() or target.is_file() or not target.exists())
+
+    @contextmanager
+    def open(self) -> Iterator[BinaryIO]:
+        """A file to write the bytes to; unless `settle` is called in the block, nothing of it remains.
+
+        Raises:
+            BadOption: the place cannot be written to.
+        """
+        if not self._is_replaced:
+            with tempfile.TemporaryFile() as self._file:
+                yield self._file
+            return
+        target = self._target
+        assert target is not None
+        folder, name = (target, "result") if target.is_dir() else (target.parent, target.name)
+        self._part = folder / f".{name[:100]}.{secrets.token_hex(4)}.part"
+        try:
+            self._file = self._part.open("x+b")
+        except OSError as error:
+            raise BadOption(
+                f"{target} cannot be written: {error.strerror}.", next_step="Name another file with -o."
+            ) from error
+        try:
+            with self._file:
+                yield self._file
+        finally:
+            self._part.unlink(missing_ok=True)
+
+    def settle(self, name: str) -> Path | None:
+        """The bytes are complete: puts them in their place.
+
+        Args:
+            name: what the file is called, if the target is a folder.
+
+        Returns:
+            Where the file is now; None if it is not in the file system.
+        """
+        assert self._file is not None, "settle is called within open"
+        self._file.flush()
+        if self._part is None:
+            self._pour(self._file)
+            return None
+        target = self._target
+        assert target is not None
+        if target.is_dir():
+            target = target / name
+        self._spare(target)
+        os.fsync(self._file.fileno())
+        self._part.replace(target)
+        return target
+
+    def _pour(self, file: BinaryIO) -> None:
+        file.seek(0)
+        if self._target is None:
+            shutil.copyfileobj(file, sys.stdout.buffer)
+            sys.stdout.buffer.flush()
+        else:
+            with self._target.open("wb") as out:
+                shutil.copyfileobj(file, out)
