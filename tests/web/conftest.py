@@ -1,0 +1,74 @@
+"""The app on real servers, in the test's own process; jobs run when a test says so, with the null model."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from core import accounts
+from core.db import Database
+from core.settings import Settings
+from tests.fixtures import Installation
+from web.app import create_app
+
+TOKEN = "the-token"
+CSV = b'id,text\r\n1,I love this\r\n2,"so sad, really"\r\n3,\r\n4,what a surprise\r\n'
+
+
+@dataclass
+class Asker:
+    """Somebody who signs requests with a header, as a program does."""
+
+    client: FlaskClient
+    key: str
+
+    def __call__(self, method: str, path: str, **request: Any) -> Any:
+        headers = {"Authorization": f"Bearer {self.key}", **request.pop("headers", {})}
+        return self.client.open(f"/api/v1{path}", method=method, headers=headers, **request)
+
+    def upload(self, data: bytes = CSV, **options: str) -> str:
+        """Makes a job; its id."""
+        answer = self("POST", "/jobs", data=data, content_type="text/csv", query_string=options)
+        assert answer.status_code == 202, answer.text
+        return answer.json["id"]
+
+
+@pytest.fixture
+def app(installation: Installation) -> Any:
+    made = create_app(installation.settings)
+    made.testing = False  # errors are answered as they are to users
+    return made
+
+
+@pytest.fixture
+def client(app: Any) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def ask(client: FlaskClient) -> Asker:
+    """The default account, by the access token."""
+    return Asker(client, TOKEN)
+
+
+@pytest.fixture
+def make_account(app: Any, db: Database, settings: Settings, database_url: str) -> Callable[[], tuple[uuid.UUID, str]]:
+    """Makes another account; its id and an API key."""
+
+    def make() -> tuple[uuid.UUID, str]:
+        with db.transaction() as session:
+            account_id = accounts.create_account(session, "another")
+            return account_id, accounts.issue_key(session, settings, account_id, "test")
+
+    return make
+
+
+@pytest.fixture
+def other(app: Any, make_account: Callable[[], tuple[uuid.UUID, str]]) -> Asker:
+    """Somebody of another account."""
+    return Asker(app.test_client(), make_account()[1])

@@ -1,0 +1,15 @@
+"""REST API v1, for programs: jobs, their results, and the system's own state."""
+
+from apiflask import APIFlask
+
+from web.api.jobs import jobs
+from web.api.results import results
+from web.api.system import system
+
+PREFIX = "/api/v1"
+
+
+def install(app: APIFlask) -> None:
+    """Adds every route of the API to the app."""
+    for blueprint in (jobs, results, system):
+        app.register_blueprint(blueprint, url_prefix=PREFIX)

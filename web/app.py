@@ -1,0 +1,56 @@
+"""The app factory: one Flask app, its state, and what surrounds every request."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+
+from apiflask import APIFlask
+
+from core.settings import Settings, get_settings
+from web import api, assets, auth, guard, intake, openapi, pages, present, problems, requestlog
+from web.state import EXTENSION, State
+
+SMALL_BODY = 64 * 1024
+"""Of every request but an upload, which sets its own limit."""
+
+
+def create_app(settings: Settings | None = None) -> APIFlask:
+    """Makes the app. Postgres and Redis need not answer yet.
+
+    Args:
+        settings: by default the environment's.
+
+    Raises:
+        RuntimeError: there is no secret key.
+        EmobatchError: the storage or the model directory is not there.
+    """
+    settings = settings or get_settings()
+    app = APIFlask(
+        __name__,
+        title="emobatch",
+        version=_version(),
+        spec_path=f"{api.PREFIX}/openapi.json",
+        docs_path=None,
+        json_errors=False,
+    )
+    app.config["MAX_CONTENT_LENGTH"] = SMALL_BODY
+    auth.configure(app, settings)
+    openapi.configure(app)
+    # The order matters: the log sees every request, the guard refuses before a view reads anything.
+    requestlog.install(app)
+    guard.install(app, settings)
+    problems.install(app)
+    intake.install(app)
+    assets.install(app)
+    present.install(app)
+    api.install(app)
+    pages.install(app)
+    app.extensions[EXTENSION] = State.open(settings)
+    return app
+
+
+def _version() -> str:
+    try:
+        return version("emobatch")
+    except PackageNotFoundError:  # a checkout that is not installed
+        return "0"

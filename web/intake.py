@@ -1,0 +1,181 @@
+"""From a request's body to a job: raw CSV or a form, streamed into `core.uploads`, then the doorbell.
+
+The body is never held: memory stays that of a block, whatever the file's size and whichever way it came.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+
+import structlog
+from flask import Flask, request
+from werkzeug.exceptions import ClientDisconnected
+from werkzeug.wrappers import Response
+
+from core.errors import LimitExceeded
+from core.queue import ring
+from core.table import Overrides
+from core.uploads import Accepted, JobRequest
+from web.auth import require_account
+from web.multipart import MAX_FIELDS_BYTES, FormStream
+from web.problems import BrokenOff, TooMany
+from web.schemas import CreateOptions, parse
+from web.state import state
+
+BLOCK = 256 * 1024
+
+LINGER_S = 5.0
+LINGER_BYTES = 512 * 1024 * 1024
+
+DEFAULT_FILENAME = "upload.csv"
+
+log = structlog.get_logger(__name__)
+
+
+class FormRequest(JobRequest):
+    """A job request whose options may stand behind the file in the form, where a browser puts them.
+
+    They are whatever has been read so far: complete once the last block of the file was taken, and `core.uploads`
+    decides nothing with them before that.
+    """
+
+    def __init__(self, form: FormStream, filename: str, idempotency_key: str | None) -> None:
+        for name, value in (("filename", filename), ("idempotency_key", idempotency_key), ("_form", form)):
+            object.__setattr__(self, name, value)
+
+    @property
+    def _options(self) -> CreateOptions:
+        form: FormStream = self.__dict__["_form"]
+        return parse(CreateOptions, form.fields)
+
+    @property
+    def text_column(self) -> str | None:
+        """As in the form, so far."""
+        return self._options.text_column
+
+    @property
+    def overrides(self) -> Overrides:
+        """As in the form, so far."""
+        return self._options.overrides
+
+
+class Watched:
+    """Blocks that remember whether anybody asked for them."""
+
+    def __init__(self, blocks: Iterable[bytes]) -> None:
+        self._blocks = blocks
+        self.started = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        self.started = True
+        yield from self._blocks
+
+
+def create_job(options: CreateOptions) -> Accepted:
+    """Makes a job of the current request's body, and rings.
+
+    Args:
+        options: from the query; a form brings its own.
+
+    Raises:
+        EmobatchError: as `core.uploads.Uploads.accept`.
+        TooMany: the account has too many unfinished jobs. Said before the file is read.
+        BrokenOff: the body is not whole, or stood still for too long.
+    """
+    account_id = require_account()
+    key = request.headers.get("Idempotency-Key")
+    made: JobRequest
+    if request.mimetype == "multipart/form-data":
+        form = FormStream(request.headers["Content-Type"], _body())
+        made = FormRequest(form, plain_name(form.find_file()), key)
+        blocks = Watched(form.file())
+    else:
+        made = JobRequest(plain_name(options.filename), options.text_column, options.overrides, key)
+        blocks = Watched(_body())
+    try:
+        accepted = state().uploads.accept(account_id, made, blocks)
+    except LimitExceeded as error:
+        if blocks.started:
+            raise
+        raise TooMany(error.what, next_step=error.next_step) from error
+    if not accepted.repeated:
+        ring(state().ringer)
+        log.info("job accepted", job_id=str(accepted.job_id), bytes=accepted.answer["bytes"])
+    return accepted
+
+
+def plain_name(given: str | None) -> str:
+    """A file's name as it may be stored and shown: without folders and control characters, at most 255 long."""
+    name = re.split(r"[/\\]", given or "")[-1]
+    name = "".join(character for character in name if character.isprintable()).strip()
+    return name[-255:] or DEFAULT_FILENAME
+
+
+def _body() -> Iterator[bytes]:
+    """The body of the current request, in blocks, complete or not at all.
+
+    gunicorn ends a body that its sender broke off as if it were whole: the count tells the difference, without which
+    half a file would pass for a file.
+    """
+    limit = state().settings.max_upload_bytes
+    expected = request.content_length
+    if expected is not None and expected > limit + MAX_FIELDS_BYTES:
+        raise LimitExceeded(
+            f"The file is larger than {limit:,} bytes.", next_step="Split it, or compress it with gzip (.csv.gz)."
+        )
+    return _read(expected, limit + 2 * MAX_FIELDS_BYTES)
+
+
+def _read(expected: int | None, limit: int) -> Iterator[bytes]:
+    request.max_content_length = limit
+    stream, received = request.stream, 0
+    _set_timeout(state().settings.upload_lease_s)
+    try:
+        while block := stream.read(BLOCK):
+            received += len(block)
+            yield block
+    except ClientDisconnected as error:
+        raise _broke_off() from error
+    finally:
+        _set_timeout(None)
+    if expected is not None and received != expected:
+        raise _broke_off()
+
+
+def _broke_off() -> BrokenOff:
+    return BrokenOff("The upload broke off before its end.", next_step="Send the file again.")
+
+
+def _set_timeout(seconds: float | None) -> None:
+    """How long gunicorn may wait for the next bytes: a sender that stands still must not keep a thread for ever."""
+    with suppress(KeyError, OSError):
+        request.environ["gunicorn.socket"].settimeout(seconds)
+
+
+def install(app: Flask) -> None:
+    """Makes refusals reach senders that are still sending.
+
+    A connection closed with unread bytes is reset, and the refusal is often lost with it. So after the answer what
+    still comes is read and dropped, for a while (nginx calls it a lingering close).
+    """
+
+    @app.after_request
+    def linger(response: Response) -> Response:
+        sending = request.content_length or request.headers.get("Transfer-Encoding")
+        if response.status_code >= 400 and sending and "gunicorn.socket" in request.environ:
+            environ = request.environ
+            response.call_on_close(lambda: _drop_rest(environ["wsgi.input"], environ["gunicorn.socket"]))
+        return response
+
+
+def _drop_rest(stream, socket) -> None:  # type: ignore[no-untyped-def]
+    deadline, dropped = time.monotonic() + LINGER_S, 0
+    with suppress(Exception):
+        socket.settimeout(1.0)
+        while time.monotonic() < deadline and dropped < LINGER_BYTES and (block := stream.read(BLOCK)):
+            dropped += len(block)
+    with suppress(OSError):
+        socket.settimeout(None)

@@ -1,0 +1,119 @@
+"""The OpenAPI 3.1 document: what APIFlask makes of routes and models, and the parts it cannot know."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apiflask import APIFlask
+
+from web.schemas import CreateOptions, Problem
+
+PROBLEM = "Problem"
+
+_RESPONSES = {
+    "400": "The body broke off before its end.",
+    "401": "No valid token, API key or session.",
+    "404": "No such job, or not yours: the two look alike.",
+    "409": "Not in a state for this: not ready, or the Idempotency-Key is in use.",
+    "413": "The file is too large.",
+    "422": "The file or an option is wrong: `code` says how, `row`, `line` and `column` where.",
+    "429": "Too many unfinished jobs.",
+    "503": "A part is away; `Retry-After` says when to ask again.",
+}
+
+
+def configure(app: APIFlask) -> None:
+    """Sets the document's frame, and finishes it when it is first asked for."""
+    app.config.update(
+        OPENAPI_VERSION="3.1.0",
+        AUTO_404_RESPONSE=False,
+        AUTO_VALIDATION_ERROR_RESPONSE=False,
+        AUTO_AUTH_ERROR_RESPONSE=False,
+        AUTO_SERVERS=False,
+        TAGS=[
+            {"name": "Jobs", "description": "One upload to be labelled with one model version."},
+            {"name": "Results", "description": "Files, pages of rows and counts, read with any taxonomy."},
+            {"name": "System", "description": "The model, and whether everything runs."},
+        ],
+        DESCRIPTION="Labels the text in a CSV with emotions: same rows, same order, every cell untouched.",
+        LICENSE={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        SECURITY_SCHEMES={
+            "bearer": {"type": "http", "scheme": "bearer", "description": "The access token, or an API key."}
+        },
+    )
+    app.spec_processor(_finish)
+
+
+def _finish(spec: Any) -> Any:
+    components = spec["components"]
+    components["schemas"].pop("HTTPError", None)  # APIFlask's own shape of errors, which is not ours
+    components["schemas"][PROBLEM] = Problem.model_json_schema()
+    components["responses"] = {f"problem_{status}": _problem(said) for status, said in _RESPONSES.items()}
+    spec["security"] = [{"bearer": []}]
+    for path, operations in spec["paths"].items():
+        for method, operation in operations.items():
+            _finish_operation(path, method, operation)
+    upload = spec["paths"]["/api/v1/jobs"]["post"]
+    upload["requestBody"] = _body()
+    key = {"type": "string", "minLength": 1, "maxLength": 255}
+    upload["parameters"].append({"name": "Idempotency-Key", "in": "header", "required": False, "schema": key})
+    components["schemas"] = {_short(name): schema for name, schema in components["schemas"].items()}
+    return spec | {"paths": _plain(spec["paths"]), "components": _plain(components)}
+
+
+def _finish_operation(path: str, method: str, operation: dict[str, Any]) -> None:
+    statuses = ["503"]
+    if operation.get("security") != [{}]:
+        statuses += ["401"]
+    if any(parameter["in"] == "query" for parameter in operation["parameters"]):
+        statuses += ["422"]
+    if "{job_id}" in path:
+        statuses += ["404"]
+    if path.endswith((".csv", ".jsonl", "/rows", "/summary")):
+        statuses += ["409"]
+    if (path, method) == ("/api/v1/jobs", "post"):
+        statuses += ["400", "409", "413", "429"]
+    if (path, method) == ("/api/v1/jobs/{job_id}", "get"):
+        operation["responses"]["304"] = {"description": "Nothing changed."}
+    for status in statuses:
+        operation["responses"].setdefault(status, {"$ref": f"#/components/responses/problem_{status}"})
+    for parameter in operation["parameters"]:
+        if parameter["in"] == "path":
+            parameter |= {"required": True, "schema": {"type": "string", "format": "uuid"}}
+
+
+def _problem(description: str) -> dict[str, Any]:
+    schema = {"$ref": f"#/components/schemas/{PROBLEM}"}
+    return {"description": description, "content": {"application/problem+json": {"schema": schema}}}
+
+
+def _body() -> dict[str, Any]:
+    file = {"type": "string", "format": "binary", "description": "CSV, or a gzipped CSV."}
+    fields = CreateOptions.model_json_schema()["properties"]
+    form = {"type": "object", "required": ["file"], "properties": {"file": file, **fields}}
+    return {"required": True, "content": {"text/csv": {"schema": file}, "multipart/form-data": {"schema": form}}}
+
+
+def _plain(node: Any) -> Any:
+    """Schemas as a reader wants them.
+
+    An option that is left out is not null, a title repeats its name, and a schema within a schema needs no prefix.
+    """
+    if isinstance(node, list):
+        return [_plain(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    kept = {name: _plain(value) for name, value in node.items() if not (name == "title" and isinstance(value, str))}
+    if "default" in kept and kept["default"] is None:
+        del kept["default"]
+        options = [option for option in kept.pop("anyOf", []) if option != {"type": "null"}]
+        kept |= options[0] if len(options) == 1 else {"anyOf": options} if options else {}
+    if isinstance(kept.get("$ref"), str):
+        prefix, _, name = kept["$ref"].rpartition("/")
+        kept["$ref"] = f"{prefix}/{_short(name)}"
+    return kept
+
+
+def _short(name: str) -> str:
+    """``JobsOut.JobOut`` → ``JobOut``: the same model wherever it is nested."""
+    return name.rpartition(".")[2]

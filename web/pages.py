@@ -1,0 +1,256 @@
+"""The pages, for people: sign in, upload, list, job. Forms and links do the work; scripts only make it nicer."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from apiflask import APIBlueprint
+from flask import Flask, Response, make_response, redirect, render_template, request, session, url_for
+from werkzeug.wrappers import Response as BaseResponse
+
+import core.jobs
+from core import registry
+from core.errors import BadOption, EmobatchError, NotReady, NotSignedIn, Unavailable
+from core.jobs import JobStatus
+from core.registry import ModelVersion
+from core.results import Page, ResultOptions
+from web import auth, problems
+from web.api.ids import as_job_id
+from web.auth import require_account
+from web.intake import create_job
+from web.present import Bar, bars, colours
+from web.schemas import CreateOptions, ListOptions, RowsOptions, parse
+from web.state import state
+
+pages = APIBlueprint("pages", __name__, enable_openapi=False)
+
+RECENT_JOBS = 5
+JOBS_A_PAGE = 25
+ROWS_A_PAGE = 25
+
+OPEN = frozenset({"pages.sign_in", "pages.post_sign_in", "pages.docs", "pages.favicon"})
+
+
+def install(app: Flask) -> None:
+    """Adds the pages to the app."""
+    app.register_blueprint(pages)
+    app.context_processor(lambda: {"signed_in": bool(session)})
+
+
+@pages.before_request
+def sign_in_first() -> None:
+    """Everything but the sign-in itself and the description of the API."""
+    if request.endpoint not in OPEN:
+        require_account()
+
+
+# --- signing in and out ---------------------------------------------------------------------------------------------
+
+
+@pages.get("/sign-in")
+def sign_in() -> Any:
+    """The form; or, with ``?token=``, the sign-in itself, by the link that `emobatch up` prints."""
+    token, target = request.args.get("token"), _own_address(request.args.get("next"))
+    if not token:
+        return render_template("sign_in.html", target=target)
+    if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+        # Another site must not sign a visitor in to an account of its choice.
+        return render_template(
+            "sign_in.html", target=target, error="This link came from another site. Paste the token."
+        )
+    return _sign_in(token, target)
+
+
+@pages.post("/sign-in")
+def post_sign_in() -> Any:
+    """The form, sent."""
+    return _sign_in(request.form.get("token", ""), _own_address(request.form.get("next")))
+
+
+def _sign_in(token: str, target: str) -> Any:
+    try:
+        auth.sign_in(token)
+    except NotSignedIn as error:
+        return render_template("sign_in.html", target=target, error=str(error)), 401
+    except Unavailable as error:
+        return render_template("sign_in.html", target=target, error=str(error)), 503
+    return redirect(target, 303)
+
+
+@pages.post("/sign-out")
+def sign_out() -> Any:
+    """Ends the session."""
+    auth.sign_out()
+    return redirect(url_for("pages.sign_in"), 303)
+
+
+def _own_address(given: str | None) -> str:
+    """A path of ours to go on to; anything that could lead elsewhere becomes the start page."""
+    home = url_for("pages.upload")
+    if not given or not given.startswith("/") or given.startswith(("//", "/\\")) or urlsplit(given).netloc:
+        return home
+    return given if given.isprintable() else home
+
+
+# --- upload and list ------------------------------------------------------------------------------------------------
+
+
+@pages.get("/")
+def upload() -> Any:
+    """The upload form, and the latest jobs."""
+    return _upload_page()
+
+
+@pages.post("/")
+def post_upload() -> Any:
+    """The upload form, sent without a script."""
+    try:
+        accepted = create_job(CreateOptions())
+    except NotSignedIn:
+        raise
+    except EmobatchError as error:
+        document = problems.of_error(error)
+        return _upload_page(document), document["status"]
+    return redirect(url_for("pages.job", job_id=accepted.job_id), 303)
+
+
+def _upload_page(problem: dict[str, Any] | None = None) -> str:
+    limit = state().settings.max_upload_bytes
+    recent, _ = _jobs(RECENT_JOBS, None)
+    return render_template("upload.html", problem=problem, limit=limit, jobs=recent, model=state().model)
+
+
+@pages.get("/jobs")
+def jobs() -> Any:
+    """All jobs, newest first; only the table if htmx asks."""
+    before = parse(ListOptions, request.args).before
+    found, more = _jobs(JOBS_A_PAGE, before)
+    template = "_jobs.html" if "HX-Request" in request.headers else "jobs.html"
+    return render_template(template, jobs=found, more=more, before=before)
+
+
+@pages.get("/recent")
+def recent() -> Any:
+    """The latest jobs, for the upload page."""
+    return render_template("_jobs.html", jobs=_jobs(RECENT_JOBS, None)[0], recent=True)
+
+
+def _jobs(limit: int, before: uuid.UUID | None) -> tuple[list[JobStatus], uuid.UUID | None]:
+    account_id = require_account()
+    with state().db.transaction(account_id) as db:
+        found = core.jobs.list_statuses(db, account_id, limit=limit, before=before)
+    return found, found[-1].id if len(found) == limit else None
+
+
+# --- one job --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class JobView:
+    """A job as its page shows it, read with the options in the address."""
+
+    status: JobStatus
+    model: ModelVersion
+    options: RowsOptions
+    taxonomy: str
+    bars: list[Bar]
+    colours: dict[str, str]
+
+    @classmethod
+    def load(cls, job_id: str) -> JobView:
+        """Reads the job of the current request.
+
+        Raises:
+            NotFound, BadOption: the id or an option is wrong.
+        """
+        options = parse(RowsOptions, request.args)
+        account_id, asked = require_account(), as_job_id(job_id)
+        with state().db.transaction(account_id) as db:
+            status = core.jobs.get_status(db, account_id, asked)
+            model = registry.model_version(db, status.model_sha256)
+        taxonomy = options.taxonomy or model.default_taxonomy
+        if taxonomy not in model.taxonomies:
+            raise BadOption(
+                f"taxonomy={taxonomy!r} is unknown.", next_step=f"Use one of: {', '.join(model.taxonomies)}."
+            )
+        counts = status.label_counts.get(taxonomy, {})
+        return cls(status, model, options, taxonomy, bars(counts, model, taxonomy), colours(model, taxonomy))
+
+    def rows(self) -> Page | None:
+        """Some labelled rows; None where there are none to read.
+
+        Raises:
+            BadOption: a taxonomy, threshold or label is unknown.
+        """
+        chosen = ResultOptions.parse(self.options.taxonomy, self.options.threshold)
+        try:
+            found = state().results.open(require_account(), self.status.id, chosen, partial=True)
+        except NotReady:
+            return None
+        return found.page(
+            after_row=self.options.after, limit=ROWS_A_PAGE, label=self.options.label, status=self.options.status
+        )
+
+    def address(self, endpoint: str, **changes: Any) -> str:
+        """An address of this job with the options in force, some of them changed."""
+        kept = self.options.model_dump(exclude_defaults=True) | changes
+        return url_for(endpoint, job_id=self.status.id, **{name: value for name, value in kept.items() if value})
+
+
+@pages.get("/jobs/<job_id>")
+def job(job_id: str) -> Any:
+    """One job: progress, counts, first rows, downloads."""
+    view = JobView.load(job_id)
+    return render_template("job.html", view=view, status=view.status, rows=view.rows())
+
+
+@pages.get("/jobs/<job_id>/live")
+def live(job_id: str) -> Any:
+    """The part of the page that moves. Once the job is over the browser is told to load the whole page anew."""
+    view = JobView.load(job_id)
+    response = make_response(render_template("_live.html", view=view, status=view.status))
+    if not view.status.state.active:
+        response.headers["HX-Refresh"] = "true"
+    return response
+
+
+@pages.get("/jobs/<job_id>/rows")
+def rows(job_id: str) -> Any:
+    """The table of rows, for htmx; anybody else gets the page it is part of."""
+    view = JobView.load(job_id)
+    if "HX-Request" not in request.headers:
+        return redirect(view.address("pages.job"))
+    return render_template("_rows.html", view=view, status=view.status, rows=view.rows())
+
+
+@pages.post("/jobs/<job_id>/cancel")
+def cancel(job_id: str) -> BaseResponse:
+    """Stops a job."""
+    account_id = require_account()
+    with state().db.transaction(account_id) as db:
+        core.jobs.cancel(db, account_id, as_job_id(job_id))
+    return redirect(url_for("pages.job", job_id=job_id), 303)
+
+
+@pages.post("/jobs/<job_id>/delete")
+def delete(job_id: str) -> BaseResponse:
+    """Deletes a job; the page asked before."""
+    account_id = require_account()
+    with state().db.transaction(account_id) as db:
+        core.jobs.delete(db, account_id, as_job_id(job_id))
+    return redirect(url_for("pages.jobs"), 303)
+
+
+@pages.get("/docs")
+def docs() -> Any:
+    """The API, described and to be tried out."""
+    return render_template("docs.html")
+
+
+@pages.get("/favicon.ico")
+def favicon() -> Response:
+    """Where browsers look by themselves."""
+    return redirect(url_for("static", filename="favicon.svg"), 301)  # type: ignore[return-value]

@@ -1,0 +1,175 @@
+"""How numbers, times, states and labels look on a page. Pure: values in, words and plain records out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from flask import Flask
+
+from core.jobs import JobStatus
+from core.registry import ModelVersion
+from core.states import JobState
+from core.table.warning import Warning_
+
+GROUPS = "ekman"
+"""The taxonomy whose labels have colours; a finer label wears the colour of the group it belongs to."""
+
+_STATE_WORDS = {
+    JobState.QUEUED: ("Queued", "idle"),
+    JobState.INGESTING: ("Reading", "busy"),
+    JobState.RUNNING: ("Labelling", "busy"),
+    JobState.COMPLETED: ("Done", "good"),
+    JobState.COMPLETED_WITH_ERRORS: ("Done, some rows failed", "warn"),
+    JobState.FAILED: ("Failed", "bad"),
+    JobState.CANCELLED: ("Cancelled", "idle"),
+    JobState.EXPIRED: ("Expired", "idle"),
+}
+
+_DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe", "": "none: one column", " ": "space"}
+_LINE_ENDS = {"\n": "LF", "\r\n": "CRLF", "\r": "CR"}
+
+_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One label's share of the rows that have one."""
+
+    label: str
+    count: int
+    share: float
+    """Of all labelled rows, from 0 to 1."""
+    width: float
+    """Of the longest bar, from 0 to 1."""
+    colour: str
+
+
+def install(app: Flask) -> None:
+    """Makes the helpers known to templates."""
+    app.jinja_env.filters.update(
+        number=number, percent=percent, size=size, duration=duration, rate=rate, when=when, score=score
+    )
+    app.jinja_env.globals.update(
+        state_words=state_words, progress_of=progress_of, facts_of=facts_of, warnings_of=warnings_of
+    )
+    app.jinja_env.trim_blocks = True
+    app.jinja_env.lstrip_blocks = True
+
+
+def number(value: int) -> str:
+    """12345 → ``12,345``."""
+    return f"{value:,}"
+
+
+def percent(share: float) -> str:
+    """0.1234 → ``12.3 %``; small shares keep a sign of life, and only all of it is 100 %."""
+    value = 100 * share
+    if 0 < value < 0.1:
+        return "< 0.1 %"
+    return f"{math.floor(10 * value + 1e-9) / 10:.1f} %" if 99.9 <= value < 100 else f"{value:.1f} %"
+
+
+def score(value: float | None) -> str:
+    """A calibrated score as two decimals; ``""`` where there is none."""
+    return "" if value is None else f"{value:.2f}"
+
+
+def size(n_bytes: int | None) -> str:
+    """Bytes in words: ``1.4 MB``."""
+    value, unit = float(n_bytes or 0), "B"
+    for bigger in ("kB", "MB", "GB", "TB"):
+        if value < 1000:
+            break
+        value, unit = value / 1000, bigger
+    return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds in at most two units: ``2 min 5 s``; under a second ``< 1 s``."""
+    if seconds is None:
+        return ""
+    left = math.ceil(seconds)
+    if left < 1 or seconds < 1:
+        return "< 1 s"
+    for at, (length, unit) in enumerate(_UNITS):
+        if left >= length:
+            count, rest = divmod(left, length)
+            if at + 1 < len(_UNITS) and rest >= _UNITS[at + 1][0]:
+                return f"{count} {unit} {rest // _UNITS[at + 1][0]} {_UNITS[at + 1][1]}"
+            return f"{count} {unit}"
+    raise AssertionError("every whole number of seconds has a unit")
+
+
+def rate(rows_per_s: float | None) -> str:
+    """``312 rows/s``; slow ones keep a decimal."""
+    if not rows_per_s:
+        return ""
+    return f"{rows_per_s:,.0f} rows/s" if rows_per_s >= 10 else f"{rows_per_s:.1f} rows/s"
+
+
+def when(moment: datetime | None) -> str:
+    """A UTC time as people write it; the page's script turns it into local time."""
+    return "" if moment is None else moment.strftime("%d %b %Y, %H:%M UTC")
+
+
+def state_words(state: JobState) -> tuple[str, str]:
+    """A state's name on a page, and its tone: idle, busy, good, warn or bad."""
+    return _STATE_WORDS[state]
+
+
+def progress_of(status: JobStatus) -> float | None:
+    """How much of a job is done, from 0 to 1; None while nobody knows how long it is."""
+    if status.state in (JobState.COMPLETED, JobState.COMPLETED_WITH_ERRORS):
+        return 1.0
+    if not status.rows_total_final or not status.rows_total:
+        return None
+    return status.rows_done / status.rows_total
+
+
+def warnings_of(status: JobStatus) -> list[str]:
+    """A job's warnings as sentences."""
+    return [str(Warning_.from_dict(warning)) for warning in status.warnings]
+
+
+def facts_of(found: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    """What was detected about a file, as pairs of words; nothing for a file that is gone."""
+    if not found:
+        return []
+    packed = " (gzip)" if found["compression"] else ""
+    return [
+        ("Encoding", f"{found['encoding']}{packed}"),
+        ("Delimiter", _DELIMITERS.get(found["delimiter"], found["delimiter"])),
+        ("Header", "yes" if found["has_header"] else "no: columns are numbered"),
+        ("Line ends", _LINE_ENDS.get(found["line_end"], found["line_end"])),
+        ("Columns", number(len(found["header"]))),
+    ]
+
+
+def bars(counts: Mapping[str, int], model: ModelVersion, taxonomy: str) -> list[Bar]:
+    """The labels of a taxonomy with their counts: in the order of the taxonomy if it is short, else by count."""
+    labels = model.taxonomies[taxonomy].labels
+    total, most = sum(counts.values()), max(counts.values(), default=0)
+    if not total:
+        return []
+    if len(labels) > 10:
+        labels = tuple(sorted((label for label in labels if counts.get(label)), key=lambda label: -counts[label]))
+    colour = colours(model, taxonomy)
+    return [
+        Bar(label, n := counts.get(label, 0), share=n / total, width=n / most, colour=colour[label]) for label in labels
+    ]
+
+
+def colours(model: ModelVersion, taxonomy: str) -> dict[str, str]:
+    """The colour name of each label: the group of `GROUPS` that holds its first member, or its own name."""
+    chosen = model.taxonomies[taxonomy]
+    groups = model.taxonomies.get(GROUPS)
+    if groups is None or taxonomy in (GROUPS, "sentiment"):
+        return {label: label for label in chosen.labels}
+    home = {member: label for label, members in zip(groups.labels, groups.members, strict=True) for member in members}
+    return {
+        label: home.get(members[0], "neutral") for label, members in zip(chosen.labels, chosen.members, strict=True)
+    }

@@ -1,0 +1,278 @@
+"""What goes in and out of the API, as pydantic models: they check input and make the OpenAPI document."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from core.errors import BadOption
+from core.jobs import JobStatus
+from core.states import JobState
+from core.table import Overrides
+
+YesNo = Literal["yes", "no"]
+
+
+def _printable(value: str) -> str:
+    """Postgres stores no NUL, and an error message should not ring a terminal's bell."""
+    if any(ord(character) < 32 and character != "\t" for character in value):
+        raise ValueError("control characters are not allowed")
+    return value
+
+
+Word = Annotated[str, Field(max_length=1024), AfterValidator(_printable)]
+
+
+class Query(BaseModel):
+    """Options in a query or a form: an empty one counts as not given, an unknown one is an error."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_empty(cls, given: Any) -> Any:
+        return {name: value for name, value in given.items() if value != ""} if isinstance(given, dict) else given
+
+
+class CreateOptions(Query):
+    """What may be said about a file. All of it is detected where it is left out."""
+
+    filename: Word | None = Field(default=None, description="The file's name, for you to know it again.")
+    text_column: Word | None = Field(default=None, description="Name of the column to label, else its number from 1.")
+    delimiter: Word | None = Field(
+        default=None, description="One ASCII character, or `comma`, `semicolon`, `tab`, `pipe`, `none` (one column)."
+    )
+    encoding: Word | None = Field(default=None, description="`utf-8`, `utf-16`, `cp1252`, `shift_jis` …")
+    header: YesNo | None = Field(default=None, description="Whether the first record names the columns.")
+    quoting: YesNo | None = Field(default=None, description='`no`: the character `"` encloses nothing.')
+
+    @property
+    def overrides(self) -> Overrides:
+        """These options as `core.table` takes them. Raises BadOption for an unknown encoding or delimiter."""
+        return Overrides(
+            encoding=self.encoding,
+            delimiter=self.delimiter,
+            has_header=None if self.header is None else self.header == "yes",
+            quoting=None if self.quoting is None else self.quoting == "yes",
+        )
+
+
+class ListOptions(Query):
+    """Which jobs to list."""
+
+    limit: int = Field(default=50, ge=1, le=200)
+    before: uuid.UUID | None = Field(default=None, description="Id of the last job already seen: older ones follow.")
+
+
+class ReadOptions(Query):
+    """How to read results. They can be chosen anew for every reading: the model is not run again."""
+
+    taxonomy: Word | None = Field(default=None, description="`ekman` (default), `goemotions` or `sentiment`.")
+    threshold: Word | None = Field(
+        default=None, description="A number from 0 to 1 for every label, or `auto` (fitted)."
+    )
+    scores: Word | None = Field(default=None, description="`none`, `top` (default) or `all`.")
+
+
+class FileOptions(ReadOptions):
+    """Options of a download."""
+
+    partial: YesNo = Field(default="no", description="`yes`: also while the job is running, the rows done so far.")
+
+
+class CsvOptions(FileOptions):
+    """Options of a CSV download."""
+
+    output_encoding: Literal["utf-8", "same"] = Field(
+        default="utf-8", description="`same`: the encoding of the upload."
+    )
+
+
+class RowsOptions(ReadOptions):
+    """Which rows to show."""
+
+    after: int = Field(default=0, ge=0, le=2**31 - 1, description="Rows after this data row.")
+    limit: int = Field(default=50, ge=1, le=500)
+    label: Word | None = Field(default=None, description="Only rows with this emotion, in the chosen taxonomy.")
+    status: Literal["ok", "empty", "failed"] | None = None
+
+
+Options = TypeVar("Options", bound=Query)
+
+
+def parse(model: type[Options], given: Mapping[str, str]) -> Options:
+    """Checks options that did not come through an API route.
+
+    Raises:
+        BadOption: naming the first that is wrong.
+    """
+    try:
+        return model.model_validate(dict(given))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise BadOption(f"There is no option {name!r}.", next_step="Check its spelling.") from error
+        raise BadOption(f"{name}: {first['msg'].removeprefix('Value error, ')}.") from error
+
+
+class Links(BaseModel):
+    """Addresses of a job's parts."""
+
+    self: str
+    cancel: str
+    results_csv: str
+    results_jsonl: str
+    rows: str
+    summary: str
+    page: str
+
+
+class TextColumn(BaseModel):
+    """The column that is labelled, and how it was found."""
+
+    model_config = ConfigDict(extra="allow")
+
+    index: int = Field(description="From 0.")
+    name: str
+
+
+class AcceptedOut(BaseModel):
+    """A job that is promised. The same request with the same Idempotency-Key gets the same answer."""
+
+    id: uuid.UUID
+    filename: str
+    bytes: int
+    sha256: str
+    format: dict[str, Any] = Field(description="What was detected about the file, overrides included.")
+    text_column: TextColumn
+    model_version: str
+    links: Links
+
+
+class JobOut(BaseModel):
+    """One job, at one moment. Times are UTC."""
+
+    id: uuid.UUID
+    filename: str
+    state: JobState
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    expires_at: datetime | None
+    bytes: int | None
+    format: dict[str, Any] | None
+    text_column: TextColumn
+    model_version: str
+    model_sha256: str
+    rows_total: int
+    rows_total_final: bool = Field(description="False while the file is still being cut: more rows may come.")
+    rows_done: int = Field(description="Rows that have their final status: ok, skipped or failed.")
+    rows_ok: int
+    rows_skipped: int
+    rows_failed: int
+    rows_identical: int = Field(description="Rows whose text had been scored before.")
+    blank_lines: int
+    warnings: list[dict[str, Any]] = Field(description="What is odd about the file: code, message, row, line, count.")
+    label_counts: dict[str, dict[str, int]] = Field(description="Top labels so far: taxonomy, label, count.")
+    rate: float | None = Field(description="Rows per second.")
+    eta_s: float | None = Field(description="Seconds left, if they can be known.")
+    jobs_before: int | None = Field(description="Unfinished jobs that were there first, before this one begins.")
+    waiting_for: str | None = Field(description="Why nothing moves, if nothing does.")
+    error: dict[str, Any] | None = Field(description="Why the job failed: code, what, next_step, row, line, column.")
+    links: Links
+
+    @classmethod
+    def of(cls, status: JobStatus, links: Links) -> Self:
+        """A job's status with where to go from it."""
+        return cls.model_validate(vars(status) | {"rows_done": status.rows_done, "links": links})
+
+
+class JobsOut(BaseModel):
+    """Jobs, newest first."""
+
+    jobs: list[JobOut]
+    next_before: uuid.UUID | None = Field(description="Give it as `before` for the older ones; null at the end.")
+
+
+class RowOut(BaseModel):
+    """One row of the file with what is said of it; `scores` come with `scores=all`, emotions not with `sentiment`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    row: int
+    line: int
+    text: str
+    sentiment: str | None
+    sentiment_score: float | None
+    row_status: str
+    cells: dict[str, str]
+
+
+class RowsOut(BaseModel):
+    """Some rows, in the file's order."""
+
+    rows: list[RowOut]
+    next_after: int | None = Field(description="Give it as `after` to go on; null at the end.")
+
+
+class SummaryOut(BaseModel):
+    """Counts of one job."""
+
+    rows: dict[str, int]
+    taxonomies: dict[str, dict[str, int]]
+
+
+class LabelOut(BaseModel):
+    """One label and the fitted score from which it is said."""
+
+    label: str
+    threshold: float
+
+
+class ModelOut(BaseModel):
+    """A model version."""
+
+    name: str
+    version: str
+    sha256: str
+    default_taxonomy: str
+    taxonomies: dict[str, list[LabelOut]]
+
+
+class ModelsOut(BaseModel):
+    """The model that new jobs are labelled with."""
+
+    models: list[ModelOut]
+
+
+class HealthOut(BaseModel):
+    """The process is up."""
+
+    status: Literal["ok"]
+
+
+class ReadyOut(BaseModel):
+    """Whether the parts a job needs answer; for each one ``ok`` or what is wrong."""
+
+    status: Literal["ready", "not ready"]
+    parts: dict[str, str]
+
+
+class Problem(BaseModel):
+    """Every error (RFC 9457): what is wrong, where, and what to do next."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    next_step: str | None = None
+    row: int | None = Field(default=None, description="Data row, from 1.")
+    line: int | None = Field(default=None, description="Line of the file, from 1.")
+    column: str | int | None = None
+    reference: str | None = Field(default=None, description="Quote it when you report a fault of the server.")

@@ -1,0 +1,64 @@
+"""What every request needs, made once per process and kept on the app."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from celery import Celery
+from flask import current_app
+
+from core.db import Database
+from core.model_directory import ModelDirectory, find_model
+from core.queue import celery_app
+from core.results import Results
+from core.settings import Settings
+from core.storage import Storage, open_storage
+from core.uploads import Uploads
+
+EXTENSION = "emobatch"
+
+
+@dataclass(frozen=True)
+class State:
+    """The parts a request works with. All of them are safe to share between threads."""
+
+    settings: Settings
+    db: Database
+    """In the role ``emobatch_web``: rows of the account set in the transaction, and no others."""
+    storage: Storage
+    model: ModelDirectory
+    """What new jobs are labelled with. Only its JSON is read."""
+    uploads: Uploads
+    results: Results
+    ringer: Celery
+    """Sends tickets by name; knows no task."""
+
+    @classmethod
+    def open(cls, settings: Settings) -> State:
+        """Prepares every part. Neither Postgres nor Redis has to answer yet.
+
+        Raises:
+            BadOption: ``STORAGE_URL`` names no store.
+            ModelDirectoryError: the model directory is missing or damaged.
+        """
+        # A transaction lasts milliseconds, so a connection for every second thread is plenty; the overflow doubles it.
+        db = Database(
+            settings.database_url.get_secret_value(), "emobatch_web", pool_size=max(4, settings.web_threads // 2)
+        )
+        storage = open_storage(settings.storage_url)
+        model = ModelDirectory.load(find_model(settings.model))
+        return cls(
+            settings=settings,
+            db=db,
+            storage=storage,
+            model=model,
+            uploads=Uploads(db, storage, settings, model),
+            results=Results(db, storage),
+            ringer=celery_app(settings, "emobatch.web"),
+        )
+
+
+def state() -> State:
+    """The state of the app that serves the current request."""
+    return cast(State, current_app.extensions[EXTENSION])
