@@ -1,6 +1,7 @@
 """What tests of the local stack look at: its processes, its programs' environment, what it remembers."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -30,13 +31,15 @@ class Up:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
+            start_new_session=True,
         )
 
     def read(self) -> str:
         return self.process.stdout.readline()
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
-        self.process.send_signal(how)
+        """Ends it; like a terminal, tells its whole process group."""
+        os.killpg(self.process.pid, how)
         return self.process.wait(60)
 
 

@@ -66,7 +66,7 @@ def test_every_polite_end_stops_all_in_reverse_order(odd_home, how):
     up.read()
     assert up.stop(how) == 0
     assert processes(odd_home) == {}
-    assert up.process.stdout.read().split("\n").endswith("Stopping ...\nStopped.\n")
+    assert up.process.stdout.read().endswith("Stopping ...\nStopped.\n")
     said = (odd_home.logs / "supervisor.log").read_text()
     stopped = [line.split("stopped: ")[1].split()[0] for line in said.splitlines() if "stopped: " in line]
     assert stopped == PROGRAMS[::-1]

@@ -82,10 +82,16 @@ def test_a_program_given_up_on_gets_another_chance(odd_home):
     supervisor.start("worker")
     until(lambda: supervisor.failure("worker"), "it has failed for good")
     tries = supervisor.log("worker").read_text().count("the model is missing")
+    with pytest.raises(Unavailable, match=r"worker does not start \(FATAL.*: the model is missing"):
+        supervisor.wait_until(lambda: False, "worker", seconds=60)
     assert supervisor.revive() == ["worker"]
     until(lambda: supervisor.log("worker").read_text().count("the model is missing") > tries, "it is tried again")
+    with pytest.raises(Unavailable, match="worker did not answer within 0 seconds: the model is missing"):
+        supervisor.wait_until(lambda: False, "worker", seconds=0)
     supervisor.stop()
     assert not supervisor.is_alive()
+    with pytest.raises(Unavailable, match="supervisor was killed"):
+        supervisor.wait_until(lambda: False, "worker", seconds=60)
 
 
 def test_a_stale_pid_file_that_names_a_stranger_is_forgotten(odd_home):

@@ -39,10 +39,20 @@ class Asker:
 
 
 @pytest.fixture
-def app(installation: Installation) -> Any:
-    made = create_app(installation.settings)
-    made.testing = False  # errors are answered as they are to users
-    return made
+def make_app(installation: Installation) -> Callable[..., Any]:
+    """Makes the app, with any settings changed."""
+
+    def make(**changes: object) -> Any:
+        made = create_app(installation.settings.model_copy(update=changes))
+        made.testing = False  # errors are answered as they are to users
+        return made
+
+    return make
+
+
+@pytest.fixture
+def app(make_app: Callable[..., Any]) -> Any:
+    return make_app()
 
 
 @pytest.fixture
@@ -57,7 +67,7 @@ def ask(client: FlaskClient) -> Asker:
 
 
 @pytest.fixture
-def make_account(app: Any, db: Database, settings: Settings, database_url: str) -> Callable[[], tuple[uuid.UUID, str]]:
+def make_account(db: Database, settings: Settings) -> Callable[[], tuple[uuid.UUID, str]]:
     """Makes another account; its id and an API key."""
 
     def make() -> tuple[uuid.UUID, str]:

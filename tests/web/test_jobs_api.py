@@ -12,7 +12,7 @@ from kombu.exceptions import OperationalError
 
 from core import queue
 from core.states import JobState
-from tests.web.conftest import CSV
+from tests.web.conftest import CSV, TOKEN, Asker
 from web.state import EXTENSION
 
 DEGREES = "näme;größe\r\nAda;sehr gut\r\nBob;schlecht\r\n"
@@ -188,26 +188,34 @@ def test_a_form_behind_its_file_counts_for_idempotency(ask):
     assert (other.status_code, other.json["code"]) == (422, "idempotency_key_reused")
 
 
-def test_a_key_in_progress_is_409_with_retry_after(ask, installation):
-    body = io.BytesIO(CSV)
-    inner = []
+class Stream(io.RawIOBase):
+    """A request's body that calls somebody before it is read."""
 
-    class Slow(io.RawIOBase):
-        """A body during which somebody asks again with the same key."""
+    def __init__(self, before):
+        self.before = before
+        self.body = io.BytesIO(CSV)
 
-        def readinto(self, buffer):
-            if not inner:
-                inner.append(ask("POST", "/jobs", data=CSV, headers=headers))
-            return body.readinto(buffer)
+    def readable(self):
+        return True
 
-        def readable(self):
-            return True
+    def readinto(self, buffer):
+        self.before()
+        return self.body.readinto(buffer)
 
+
+def streamed(before):
+    return {"environ_overrides": {"wsgi.input": Stream(before), "CONTENT_LENGTH": str(len(CSV))}}
+
+
+def test_a_key_in_progress_is_409_with_retry_after(ask):
     headers = {"Idempotency-Key": "busy"}
-    outer = ask("POST", "/jobs", input_stream=Slow(), content_length=len(CSV), headers=headers)
-    assert outer.status_code == 202
-    assert (inner[0].status_code, inner[0].json["code"]) == (409, "idempotency_in_progress")
-    assert inner[0].headers["Retry-After"]
+    meanwhile = []
+    outer = ask(
+        "POST", "/jobs", headers=headers, **streamed(lambda: meanwhile.append(ask("POST", "/jobs", headers=headers)))
+    )
+    assert outer.status_code == 202, outer.text
+    assert (meanwhile[0].status_code, meanwhile[0].json["code"]) == (409, "idempotency_in_progress")
+    assert meanwhile[0].headers["Retry-After"]
 
 
 def test_a_refused_request_frees_its_key(ask):
@@ -263,27 +271,29 @@ def test_a_deleted_job_is_gone(ask, installation):
     assert ask("GET", "/jobs").json["jobs"] == []
 
 
-def test_too_many_unfinished_jobs_is_429_before_the_body_is_read(ask, app):
-    object.__setattr__(app.extensions[EXTENSION].uploads, "_settings", _with(app, max_active_jobs=1))
+def untouched():
+    raise AssertionError("the body was read")
+
+
+def test_too_many_unfinished_jobs_is_429_before_the_body_is_read(make_app):
+    ask = Asker(make_app(max_active_jobs=1).test_client(), TOKEN)
     ask.upload()
-
-    class Untouched(io.RawIOBase):
-        def readinto(self, buffer):
-            raise AssertionError("the body was read")
-
-    refused = ask("POST", "/jobs", input_stream=Untouched(), content_length=100)
+    refused = ask("POST", "/jobs", **streamed(untouched))
     assert (refused.status_code, refused.json["code"]) == (429, "limit_exceeded")
     assert refused.json["next_step"]
 
 
-def test_a_file_over_the_cap_is_413(ask, app):
-    object.__setattr__(app.extensions[EXTENSION].uploads, "_settings", _with(app, max_upload_bytes=20))
-    refused = ask("POST", "/jobs", data=CSV)
+def test_a_stranger_is_401_before_the_body_is_read(client):
+    assert client.post("/api/v1/jobs", headers={"Authorization": "Bearer x"}, **streamed(untouched)).status_code == 401
+
+
+@pytest.mark.parametrize("said", [CSV, b""], ids=["streamed", "announced"])
+def test_a_file_over_the_cap_is_413(make_app, said):
+    ask = Asker(make_app(max_upload_bytes=20).test_client(), TOKEN)
+    request = {"data": CSV} if said else {"environ_overrides": {"CONTENT_LENGTH": "1000000"}, **form(FILE)}
+    refused = ask("POST", "/jobs", **request)
     assert (refused.status_code, refused.json["code"]) == (413, "limit_exceeded")
-
-
-def _with(app, **changes):
-    return app.extensions[EXTENSION].settings.model_copy(update=changes)
+    assert "20 bytes" in refused.json["detail"]
 
 
 def test_answers_are_json_a_program_can_rely_on(ask):

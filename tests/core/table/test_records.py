@@ -185,7 +185,9 @@ UNCLOSED = {
 
 @pytest.mark.parametrize("size", [1, 5, 1000])
 @pytest.mark.parametrize(("data", "fields", "row", "line"), UNCLOSED.values(), ids=UNCLOSED)
-def test_unclosed_quote_names_the_line_where_it_opens(data: bytes, fields: dict, row: int, line: int, size: int) -> None:
+def test_unclosed_quote_names_the_line_where_it_opens(
+    data: bytes, fields: dict, row: int, line: int, size: int
+) -> None:
     with pytest.raises(UnclosedQuote) as caught:
         read(data, table_format(**fields), size)
     assert (caught.value.row, caught.value.line) == (row, line)
