@@ -160,9 +160,11 @@ def _unknown_encoding(name: str) -> BadOption:
 
 def _delimiter(given: str) -> str:
     delimiter = _DELIMITER_NAMES.get(given.lower(), given)
-    if delimiter == "" or (len(delimiter) == 1 and delimiter.isascii() and delimiter not in '"\r\n\0'):
+    if delimiter == "":
+        return delimiter
+    if len(delimiter) == 1 and delimiter.isascii() and not delimiter.isalnum() and delimiter not in '"\r\n\0':
         return delimiter
     raise BadOption(
         f"Delimiter {given!r} is not possible.",
-        next_step="Use one ASCII character other than a quote or a line end, or comma, semicolon, tab, pipe, none.",
+        next_step="Use one ASCII character other than a letter, digit, quote or line end, or comma, semicolon, tab, pipe, none.",
     )

@@ -78,7 +78,7 @@ def start(
 
 
 def serve(
-    home: Path | str | None = None, *, application: Application = EMOBATCH, say: Callable[[str], None] = print
+    home: Path | str | None = None, *, application: Application = EMOBATCH, say: Callable[[str], None] | None = None
 ) -> int:
     """``emobatch up``: runs the stack until Ctrl-C, SIGTERM or the end of the terminal, and stops it in order.
 
@@ -87,7 +87,7 @@ def serve(
     Args:
         home: the data directory; by default ``EMOBATCH_HOME``, else the platform's.
         application: what runs on top of the servers.
-        say: takes the lines meant for the user.
+        say: takes the lines meant for the user; by default they are printed.
 
     Returns:
         The exit code, 0.
@@ -95,6 +95,7 @@ def serve(
     Raises:
         EmobatchError: a part did not start; the message names it, its reason and its log.
     """
+    say = say or _tell
     place = Home(home)
     place.create()
     patient = False
@@ -138,6 +139,10 @@ def _signals() -> Iterator[Callable[[], None]]:
     finally:
         for kind, handler in before.items():
             signal.signal(kind, handler)
+
+
+def _tell(text: str) -> None:
+    print(text, flush=True)  # Whoever reads it through a pipe waits for the address.
 
 
 def _say(text: str) -> None:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 READY_S = 180.0
 """A first start may build the ONNX graph on a slow machine before web and worker answer."""
+REVIVE_S = 10.0
+"""How often a program that supervisord has given up on gets another chance."""
 
 
 class Stack:
@@ -67,7 +69,7 @@ class Stack:
             self._say("The process supervisor was killed: starting again.")
             self.down()
             self.up(transient=self._transient)
-        elif self._supervisor and time.monotonic() - self._mended > 10:
+        elif self._supervisor and time.monotonic() - self._mended > REVIVE_S:
             for name in self._supervisor.revive():
                 self._say(f"{name} does not stay up, trying again: {last_line(self._supervisor.log(name))}")
             self._mended = time.monotonic()

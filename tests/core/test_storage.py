@@ -226,17 +226,20 @@ def test_blocks_iterate_from_where_read_stopped():
 def test_staged_leftovers_of_a_killed_process_are_listed_and_swept(tmp_path):
     storage = FolderStorage(tmp_path)
     left, neighbour = storage.stage(KEY), storage.stage(f"{KEY}.canonical")
+    inner = storage.stage(f"{KEY}/inner")
     left.write(b"half")
     assert {(entry.key, entry.staged) for entry in FolderStorage(tmp_path).list("uploads/")} == {
         (KEY, True),
         (f"{KEY}.canonical", True),
+        (f"{KEY}/inner", True),
     }
     FolderStorage(tmp_path).delete(KEY)
-    assert [entry.key for entry in storage.list()] == [f"{KEY}.canonical"]
+    assert {entry.key for entry in storage.list()} == {f"{KEY}.canonical", f"{KEY}/inner"}
     with pytest.raises(StorageMissing):
         storage.commit(left)
     assert committed(storage) == set()
     neighbour.abort()
+    inner.abort()
 
 
 def test_commit_syncs_the_file_before_its_name_and_the_name_after(tmp_path, monkeypatch):

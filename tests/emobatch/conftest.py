@@ -1,6 +1,6 @@
 """Data directories for tests of the local stack, checked for what a test leaves running."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -16,6 +16,20 @@ def odd_home(tmp_path) -> Iterator[Home]:
     home.create()
     yield home
     clear(home)
+
+
+@pytest.fixture
+def start_up() -> Iterator[Callable[[Home], Up]]:
+    """Starts an `Up`; none outlives the test. Ask for it after the data directory."""
+    started: list[Up] = []
+
+    def start(home: Home) -> Up:
+        started.append(Up(home))
+        return started[-1]
+
+    yield start
+    for up in started:
+        up.stop()
 
 
 @pytest.fixture(scope="module")

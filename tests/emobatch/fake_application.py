@@ -56,7 +56,7 @@ def main(what: str) -> int:
     elif what == "-broken":
         sys.exit("the model is missing")
     else:
-        return stack.serve(what, application=application(), say=lambda text: print(text, flush=True))
+        return stack.serve(what, application=application())
     return 0
 
 

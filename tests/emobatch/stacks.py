@@ -39,7 +39,8 @@ class Up:
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """Ends it; like a terminal, tells its whole process group."""
-        os.killpg(self.process.pid, how)
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, how)
         return self.process.wait(60)
 
 

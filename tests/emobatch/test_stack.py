@@ -14,7 +14,7 @@ from emobatch import stack
 from emobatch.stack.home import Home
 from emobatch.stack.supervision import Supervisor
 from tests.emobatch.fake_application import application
-from tests.emobatch.stacks import PROGRAMS, Up, environment_of, processes, remember, remembered, works
+from tests.emobatch.stacks import PROGRAMS, environment_of, processes, remember, remembered, works
 
 
 def test_a_stack_for_a_block_and_its_data_for_ever(odd_home, capsys):
@@ -61,8 +61,8 @@ def test_only_the_loopback_is_listened_on(home_up):
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda how: how.name)
-def test_every_polite_end_stops_all_in_reverse_order(odd_home, how):
-    up = Up(odd_home)
+def test_every_polite_end_stops_all_in_reverse_order(odd_home, how, start_up):
+    up = start_up(odd_home)
     up.read()
     assert up.stop(how) == 0
     assert processes(odd_home) == {}
@@ -72,8 +72,8 @@ def test_every_polite_end_stops_all_in_reverse_order(odd_home, how):
     assert stopped == PROGRAMS[::-1]
 
 
-def test_a_second_up_says_where_the_first_is(home_up):
-    second = Up(home_up)
+def test_a_second_up_says_where_the_first_is(home_up, start_up):
+    second = start_up(home_up)
     address = stack.running(home_up.root)
     assert second.process.communicate(timeout=60)[0] == f"emobatch is already running: {address.sign_in_url}\n"
     assert second.process.returncode == 0
@@ -87,9 +87,9 @@ def test_a_job_uses_the_stack_that_is_up(home_up):
     assert works(running.address)
 
 
-def test_an_up_waits_for_the_stack_of_a_job_and_takes_over(odd_home):
+def test_an_up_waits_for_the_stack_of_a_job_and_takes_over(odd_home, start_up):
     with stack.start(odd_home.root, application=application(), quiet=True) as running:
-        up = Up(odd_home)
+        up = start_up(odd_home)
         assert up.read().startswith("Another emobatch")
         assert works(running.address)
     assert up.read() == f"emobatch is ready: {running.address.sign_in_url}\n"

@@ -11,13 +11,14 @@ import pytest
 from core.errors import Unavailable
 from emobatch import stack
 from emobatch.stack.programs import inherited_environment
+from emobatch.stack.stack import Stack
 from emobatch.stack.supervision import Supervisor
 from tests.emobatch.fake_application import application
-from tests.emobatch.stacks import PROGRAMS, Up, first, processes, remember, remembered, until, works
+from tests.emobatch.stacks import PROGRAMS, first, processes, remember, remembered, until, works
 
 
-def test_whoever_is_killed_comes_back_and_nothing_is_lost(odd_home):
-    up = Up(odd_home)
+def test_whoever_is_killed_comes_back_and_nothing_is_lost(odd_home, start_up):
+    up = start_up(odd_home)
     up.read()
     address = stack.running(odd_home.root)
     remember(address, "kept")
@@ -35,8 +36,8 @@ def test_whoever_is_killed_comes_back_and_nothing_is_lost(odd_home):
 
 
 @pytest.mark.parametrize("with_supervisor", [False, True], ids=["up", "up and supervisor"])
-def test_a_killed_up_is_cleared_away_by_the_next(odd_home, with_supervisor):
-    up = Up(odd_home)
+def test_a_killed_up_is_cleared_away_by_the_next(odd_home, with_supervisor, start_up):
+    up = start_up(odd_home)
     up.read()
     address = stack.running(odd_home.root)
     remember(address, "kept")
@@ -55,8 +56,8 @@ def test_a_killed_up_is_cleared_away_by_the_next(odd_home, with_supervisor):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ties a process to its parent")
-def test_a_killed_up_takes_its_stack_along(odd_home):
-    up = Up(odd_home)
+def test_a_killed_up_takes_its_stack_along(odd_home, start_up):
+    up = start_up(odd_home)
     up.read()
     up.process.kill()
     up.process.wait()
@@ -92,6 +93,24 @@ def test_a_program_given_up_on_gets_another_chance(odd_home):
     assert not supervisor.is_alive()
     with pytest.raises(Unavailable, match="supervisor was killed"):
         supervisor.wait_until(lambda: False, "worker", seconds=60)
+
+
+def test_a_running_stack_tries_again_what_has_failed_for_good(odd_home, monkeypatch):
+    said: list[str] = []
+    running = Stack(odd_home, application(broken="worker"), said.append)
+    running.up(transient=True)
+    monkeypatch.setattr("emobatch.stack.stack.REVIVE_S", 0)
+
+    def mended() -> bool:
+        running.mend()
+        return "worker does not stay up, trying again: the model is missing" in said
+
+    try:
+        until(mended, "the worker is tried again")
+    finally:
+        running.down()
+    running.mend()
+    assert processes(odd_home) == {}
 
 
 def test_a_stale_pid_file_that_names_a_stranger_is_forgotten(odd_home):

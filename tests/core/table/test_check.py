@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import random
 import zlib
+from collections.abc import Callable
 
 import pytest
 
@@ -33,7 +34,9 @@ TEXTS = {
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
 @pytest.mark.parametrize(("data", "bad_byte", "bad_line"), TEXTS.values(), ids=TEXTS)
-def test_says_what_was_sent(data: bytes, bad_byte: int | None, bad_line: int | None, pack, size: int) -> None:
+def test_says_what_was_sent(
+    data: bytes, bad_byte: int | None, bad_line: int | None, pack: Callable[[bytes], bytes], size: int
+) -> None:
     sent = pack(data)
     check = check_of(sent, size)
     assert check.sha256 == hashlib.sha256(sent).hexdigest()
@@ -103,7 +106,6 @@ NOT_TEXT = {
     "json": (b'[\n  {"text": "a"},\n  {"text": "b"}\n]', "JSON"),
     "json lines": (b'{"text": "a"}\n{"text": "b"}\n', "JSON"),
     "tar": (b"table.csv".ljust(257, b"\0") + b"ustar  \0" + b"\0" * 247, "tar"),
-    "gzip in gzip": (gzip.compress(b"a,b\n"), "inside"),
     "unknown bytes": (NOISE, "control characters"),
     "zeros": (b"\0" * 5000, "control characters"),
 }
@@ -111,20 +113,22 @@ NOT_TEXT = {
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
 @pytest.mark.parametrize(("data", "said"), NOT_TEXT.values(), ids=NOT_TEXT)
-def test_what_is_not_text_is_named(data: bytes, said: str, pack) -> None:
-    if said == "inside":
-        data = gzip.compress(data)
+def test_what_is_not_text_is_named(data: bytes, said: str, pack: Callable[[bytes], bytes]) -> None:
     with pytest.raises(NotText, match=said) as caught:
-        check_of(pack(data) if said != "inside" else data)
+        check_of(pack(data))
     assert caught.value.next_step
+
+
+def test_gzip_in_gzip_is_named() -> None:
+    with pytest.raises(NotText, match="inside"):
+        check_of(gzip.compress(gzip.compress(b"a,b\n")))
 
 
 def test_what_is_not_text_is_refused_after_kilobytes() -> None:
     check = StreamCheck()
+    check.feed(NOISE[:4000])
     with pytest.raises(NotText):
-        for position in range(0, len(NOISE), 1000):
-            check.feed(NOISE[position : position + 1000])
-            assert position < 6000
+        check.feed(NOISE[4000:5000])
 
 
 TEXT_AFTER_ALL = {

@@ -14,6 +14,9 @@ from tests.core.table.reading import read_upload
 FILES = Path(__file__).parents[4] / "shared" / "data" / "csv"
 MANIFEST = FILES / "MANIFEST.tsv"
 
+# Where a clear error is one of the answers that the manifest allows, and the one we give.
+REFUSED = {"frictionless/table.csv.zip", "frictionless/table.xlsx", "commons-csv/csv-141.csv"}
+
 pytestmark = pytest.mark.skipif(not MANIFEST.exists(), reason="../shared/data/csv is not there")
 
 
@@ -28,13 +31,13 @@ def cases() -> list[dict[str, str]]:
 def test_as_expected(case: dict[str, str]) -> None:
     expected, outcome = case["expected_rows"], case["expected_outcome"]
     data = (FILES / case["file"]).read_bytes()
-    try:
-        table = read_upload(data)
-    except InputError as error:
+    if outcome == "clear error" or case["file"] in REFUSED:
+        with pytest.raises(InputError) as caught:
+            read_upload(data)
+        assert caught.value.next_step
         assert "error" in outcome
-        assert error.next_step
         return
-    assert outcome != "clear error"
+    table = read_upload(data)
     if "warning" in outcome and table.fmt.n_columns < 9_000:
         assert table.codes
     if expected and len(table.rows) != int(expected):
