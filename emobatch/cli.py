@@ -7,106 +7,49 @@ Stdout carries data only: the labelled file with ``-o -``, what `status` and `li
 from __future__ import annotations
 
 import json
-import math
 import os
-import shlex
 import shutil
 import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, BinaryIO, Literal, NoReturn
 
 import click
 from rich.console import Console
 
 from core.errors import EmobatchError
 from emobatch import failure, local, summary
-from emobatch.connect import connect
+from emobatch.connect import Where
 from emobatch.failure import ExitCode
 from emobatch.job import View
 from emobatch.labelling import Interrupted, Labelling, label
+from emobatch.options import DASH, json_option, reading_options, view_options, where_options
 from emobatch.output import Output
 from emobatch.progress import Display
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-
-STDIN = Path("-")
 FILE = click.Path(path_type=Path)
-
-
-class Threshold(click.ParamType[float | None]):
-    """A number from 0 to 1, or ``auto``."""
-
-    name = "number"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | None:
-        """None for ``auto``."""
-        if value == "auto":
-            return None
-        try:
-            number = float(value)
-        except ValueError:
-            number = math.nan
-        if not 0 <= number <= 1:
-            self.fail(f"{value!r} is neither a number from 0 to 1 nor auto.", param, ctx)
-        return number
-
-
-def server_options(command: Command) -> Command:
-    """``--server`` and ``--token``."""
-    for option in (
-        click.option("--token", envvar="EMOBATCH_TOKEN", show_envvar=True, help="Token or API key for the server."),
-        click.option(
-            "--server", metavar="URL", envvar="EMOBATCH_SERVER", show_envvar=True, help="Default: the local stack."
-        ),
-    ):
-        command = option(command)
-    return command
-
-
-def view_options(command: Command) -> Command:
-    """How results are read."""
-    for option in (
-        click.option(
-            "--output-encoding", type=click.Choice(["utf-8", "same"]), default="utf-8", help="same: the input's own."
-        ),
-        click.option(
-            "--scores", type=click.Choice(["none", "top", "all"]), help="Which scores to add; all: the model's 28 too."
-        ),
-        click.option(
-            "--threshold", type=Threshold(), help="Score from which a label is in `emotions`. Default: as fitted."
-        ),
-        click.option(
-            "--taxonomy", type=click.Choice(["ekman", "goemotions", "sentiment"]), help="Labels to use. Default: ekman."
-        ),
-    ):
-        command = option(command)
-    return command
-
-
-as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 
 
 def _version() -> str:
     try:
         return version("emobatch")
     except PackageNotFoundError:
-        return "(not installed)"
+        return "(run from its sources)"
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(_version(), message="emobatch %(version)s")
-@click.option("--debug", is_flag=True, envvar="EMOBATCH_DEBUG", help="Show tracebacks.")
+@click.option("--debug", is_flag=True, help="Show tracebacks, as EMOBATCH_DEBUG=1 does.")
 @click.pass_context
 def cli(context: click.Context, debug: bool) -> None:
     """Labels the texts in a CSV with emotions.
 
-    Exit codes: 0 done and no row failed, 3 done but some rows failed, 2 a mistake in the file or the options, 1
+    Exit codes: 0 done and no row failed; 3 done, but some rows failed; 2 a mistake in the file or the options; 1
     anything else.
     """
     context.obj = Display(Console(stderr=True))
@@ -114,88 +57,73 @@ def cli(context: click.Context, debug: bool) -> None:
 
 @cli.command("label")
 @click.argument("file", metavar="IN.csv", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
-@click.option(
-    "-o", "--output", metavar="OUT.csv", type=FILE, help="Default: IN.labelled.csv beside the input; - is stdout."
-)
-@click.option("--text-column", metavar="NAME|NUMBER", help="Column to label; its number counts from 1. Default: guess.")
+@click.option("-o", "--output", metavar="OUT.csv", type=FILE, help="Default: beside IN.csv; - is stdout.")
+@reading_options
 @view_options
-@click.option("--delimiter", metavar="C", help="One of , ; | tab (or any other character). Default: detect.")
-@click.option("--encoding", metavar="E", help="utf-8, utf-16, cp1252, shift_jis ... Default: detect.")
-@click.option("--header/--no-header", default=None, help="Whether the first line names the columns. Default: detect.")
-@server_options
-@as_json
+@where_options
+@json_option
 @click.pass_obj
 def label_command(
     display: Display,
     file: Path,
     output: Path | None,
-    text_column: str | None,
-    taxonomy: str | None,
-    threshold: float | None,
-    scores: str | None,
-    output_encoding: str,
-    delimiter: str | None,
-    encoding: str | None,
-    header: bool | None,
-    server: str | None,
-    token: str | None,
+    reading: Mapping[str, Any],
+    view: View,
+    output_encoding: Literal["utf-8", "same"] | None,
+    where: Where,
     as_json: bool,
 ) -> ExitCode:
-    """Label a CSV (also .csv.gz; - is stdin): same rows, same order, every cell as it was, labels added."""
-    if output is None:
-        output = STDIN if file == STDIN else file.absolute().parent
-    if as_json and output == STDIN:
+    """Label a CSV (or .csv.gz; - is stdin): same rows, same order, every cell as it was, labels added.
+
+    What is not said about the file is detected, and told at the end. With no --server, the local stack does the work;
+    if none is running, one is started for this file.
+    """
+    to_stdout = output == DASH or (output is None and file == DASH)
+    if as_json and to_stdout:
         raise click.UsageError("--json and the labelled file cannot both go to stdout: name a file with -o.")
-    place = Output(None if output == STDIN else output, keep=None if file == STDIN else file)
+    place = Output(None if to_stdout else output or file.absolute().parent, keep=None if file == DASH else file)
     place.check()
-    reading = {
-        "text_column": text_column,
-        "delimiter": "none" if delimiter == "" else delimiter,
-        "encoding": encoding,
-        "header": header,
-    }
-    with ExitStack() as stack:
-        source = _seekable(file, stack)
-        filename = "stdin.csv" if file == STDIN else file.name
-        task = Labelling(source, filename, place, reading, View(taxonomy, threshold, scores), output_encoding)
-        client = stack.enter_context(connect(server, token, display, first=True))
+    with _source(file) as source:
+        filename = "stdin.csv" if file == DASH else file.name
+        task = Labelling(source, filename, place, reading, view, output_encoding)
         try:
-            finished = label(client, task, display, lambda name, job: _command(name, job, server))
+            with where.connect(display, first=True) as client:
+                finished = label(client, task, display, where.command)
+                display.say("\n".join(finished.lines()))
         except EmobatchError as error:
             display.say(failure.say(error, filename))
             return failure.exit_code(error)
-        display.say("\n".join(finished.lines()))
-        if as_json:
-            _print_json(finished.to_dict())
+    if as_json:
+        _print_json(finished.to_dict())
     return ExitCode.ROWS_FAILED if finished.job.rows_failed else ExitCode.DONE
 
 
 @cli.command()
 @click.argument("job")
-@server_options
-@as_json
+@where_options
+@json_option
 @click.pass_obj
-def status(display: Display, job: str, server: str | None, token: str | None, as_json: bool) -> None:
-    """Show how far a job is, and what it was told about its file."""
-    with connect(server, token, display) as client:
+def status(display: Display, job: str, where: Where, as_json: bool) -> None:
+    """Show how far a job is, and what its file was taken for."""
+    with where.connect(display) as client:
         found = client.status(job)
     if as_json:
-        _print_json(found.fields)
+        _print_json(dict(found.fields))
     else:
         click.echo("\n".join(summary.status_lines(found)))
 
 
 @cli.command("list")
 @click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True, help="At most so many.")
-@server_options
-@as_json
+@where_options
+@json_option
 @click.pass_obj
-def list_command(display: Display, limit: int, server: str | None, token: str | None, as_json: bool) -> None:
+def list_command(display: Display, limit: int, where: Where, as_json: bool) -> None:
     """List jobs, newest first."""
-    with connect(server, token, display) as client:
+    with where.connect(display) as client:
         page = client.jobs(limit=limit)
     if as_json:
-        _print_json([job.fields for job in page.jobs])
+        _print_json([dict(job.fields) for job in page.jobs])
         return
     click.echo("\n".join(summary.list_lines(page.jobs)))
     if page.next_before:
@@ -204,39 +132,30 @@ def list_command(display: Display, limit: int, server: str | None, token: str | 
 
 @cli.command()
 @click.argument("job")
-@click.option(
-    "-o", "--output", metavar="FILE", type=FILE, help="Default: named after the upload, in this folder; - is stdout."
-)
-@view_options
+@click.option("-o", "--output", metavar="FILE", type=FILE, help="Default: in this folder; - is stdout.")
 @click.option("--format", "form", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True)
 @click.option("--partial", is_flag=True, help="Also while the job is running: the rows done so far.")
-@server_options
+@view_options
+@where_options
 @click.pass_obj
 def download(
     display: Display,
     job: str,
     output: Path | None,
-    taxonomy: str | None,
-    threshold: float | None,
-    scores: str | None,
-    output_encoding: str,
-    form: str,
+    form: Literal["csv", "jsonl"],
     partial: bool,
-    server: str | None,
-    token: str | None,
+    view: View,
+    output_encoding: Literal["utf-8", "same"] | None,
+    where: Where,
 ) -> None:
     """Download a job's result, in any taxonomy: the model is not run again."""
-    place = Output(None if output == STDIN else output or Path.cwd())
+    if form == "jsonl" and output_encoding:
+        raise click.UsageError("JSON Lines are always UTF-8: leave --output-encoding out.")
+    place = Output(None if output == DASH else output or Path.cwd())
     place.check()
-    with connect(server, token, display) as client, display.bytes("Receiving") as received:
+    with where.connect(display) as client, display.bytes("Receiving") as received:
         path = client.download_to(
-            job,
-            place,
-            View(taxonomy, threshold, scores),
-            form=form,  # type: ignore[arg-type]
-            output_encoding=output_encoding if form == "csv" else None,  # type: ignore[arg-type]
-            partial=partial,
-            progress=received,
+            job, place, view, form=form, output_encoding=output_encoding, partial=partial, progress=received
         )
     if path:
         display.say(f"Wrote {path}")
@@ -244,18 +163,18 @@ def download(
 
 @cli.command()
 @click.argument("job")
-@server_options
+@where_options
 @click.pass_obj
-def cancel(display: Display, job: str, server: str | None, token: str | None) -> None:
+def cancel(display: Display, job: str, where: Where) -> None:
     """Stop a job; what was labelled stays and can be downloaded."""
-    with connect(server, token, display) as client:
+    with where.connect(display) as client:
         found = client.cancel(job)
     display.say("\n".join(summary.status_lines(found)))
 
 
 @cli.command()
 @click.option("--port", type=click.IntRange(1, 65535), help="Of the web server. Default: a free one.")
-@click.option("--workers", type=click.IntRange(1), help="Processes that classify. Default: 1, which uses all cores.")
+@click.option("--workers", type=click.IntRange(1), help="Processes that classify. Default: 1, on all cores.")
 def up(port: int | None, workers: int | None) -> ExitCode:
     """Start the local stack and print its address; Ctrl-C stops it."""
     local.check_installed()
@@ -263,7 +182,7 @@ def up(port: int | None, workers: int | None) -> ExitCode:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command line, by default the process' own; returns the exit code. Never raises."""
+    """Runs a command line, by default the process' own, and returns its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     display = Display(Console(stderr=True))
     try:
@@ -282,4 +201,48 @@ def main(arguments: Sequence[str] | None = None) -> int:
         display.say("Interrupted.")
         return ExitCode.INTERRUPTED
     except Exception as error:
-        return _surprise(error, display, debug="--debug" in words or os.environ.get("EMOBATCH_DEBUG", "") not in ("", "0"))
+        if "--debug" in words or os.environ.get("EMOBATCH_DEBUG", "0") not in ("", "0"):
+            raise
+        display.say(failure.say_surprise(error))
+        return ExitCode.FAILED
+
+
+@contextmanager
+def _source(file: Path) -> Iterator[Path | BinaryIO]:
+    """What to send: a file as it is; stdin or a pipe by way of a temporary file, so that it can be sent again."""
+    if file != DASH and file.is_file():
+        yield file
+        return
+    with tempfile.TemporaryFile() as spooled:
+        if file == DASH:
+            shutil.copyfileobj(sys.stdin.buffer, spooled)
+        else:
+            with file.open("rb") as pipe:
+                shutil.copyfileobj(pipe, spooled)
+        spooled.seek(0)
+        yield spooled
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM ends us as an exception does, so that a stack started for one file is stopped."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def leave(*_: object) -> NoReturn:
+        sys.exit(128 + signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _print_json(value: Any) -> None:
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

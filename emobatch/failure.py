@@ -53,7 +53,17 @@ def say(error: EmobatchError, file: str = "") -> str:
     return "\n".join(head + text for head, text in lines if text)
 
 
-def write_down(error: BaseException) -> Path | None:
+def say_surprise(error: Exception) -> str:
+    """What is said of an error that nobody foresaw: one line, and where the rest is."""
+    if isinstance(error, OSError) and error.strerror:  # The disk is full, a file went away: the system says it best.
+        place = f"{error.filename}: " if error.filename else ""
+        return f"Error: {place}{error.strerror}."
+    log = _write_down(error)
+    rest = f"The details are in {log}." if log else "Run it again with --debug for the details."
+    return f"Error: {type(error).__name__}: {error}. This is a fault of emobatch. {rest}"
+
+
+def _write_down(error: BaseException) -> Path | None:
     """Adds a traceback to the CLI's log, readable by its owner alone; None if no log can be written."""
     folder = local.log_folder()
     path = folder / "cli.log"

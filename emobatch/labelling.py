@@ -35,7 +35,7 @@ class Labelling:
     reading: Mapping[str, Any] = field(default_factory=dict)
     """How to read the file, as `Client.create_job` takes it; what is left out is detected."""
     view: View = field(default_factory=View)
-    output_encoding: Literal["utf-8", "same"] = "utf-8"
+    output_encoding: Literal["utf-8", "same"] | None = None
 
 
 def label(client: Client, task: Labelling, display: Display, again: Callable[[str, str], str]) -> Finished:

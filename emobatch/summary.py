@@ -36,7 +36,13 @@ class Finished:
         output = str(self.output) if self.output else "written to a stream"
         failed = [("failed", _failed(row)) for row in self.failed_rows]
         return _aligned(
-            [*_job_pairs(self.job, self.taxonomy), *failed, ("time", _time(self)), ("job", self.job.id), ("output", output)]
+            [
+                *_job_pairs(self.job, self.taxonomy),
+                *failed,
+                ("time", _time(self)),
+                ("job", self.job.id),
+                ("output", output),
+            ]
         )
 
     def to_dict(self) -> dict[str, Any]:

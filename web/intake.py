@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 import structlog
 from flask import Flask, request
@@ -96,7 +96,8 @@ def create_job(options: CreateOptions) -> Accepted:
         made = JobRequest(plain_name(options.filename), options.text_column, options.overrides, key)
         blocks = Watched(_body())
     try:
-        accepted = state().uploads.accept(account_id, made, blocks)
+        with _patience():
+            accepted = state().uploads.accept(account_id, made, blocks)
     except LimitExceeded as error:
         if blocks.started:
             raise
@@ -132,15 +133,12 @@ def _body() -> Iterator[bytes]:
 def _read(expected: int | None, limit: int) -> Iterator[bytes]:
     request.max_content_length = limit
     stream, received = request.stream, 0
-    _set_timeout(state().settings.upload_lease_s)
     try:
         while block := stream.read(BLOCK):
             received += len(block)
             yield block
     except ClientDisconnected as error:
         raise _broke_off() from error
-    finally:
-        _set_timeout(None)
     if expected is not None and received != expected:
         raise _broke_off()
 
@@ -149,10 +147,19 @@ def _broke_off() -> BrokenOff:
     return BrokenOff("The upload broke off before its end.", next_step="Send the file again.")
 
 
-def _set_timeout(seconds: float | None) -> None:
-    """How long gunicorn may wait for the next bytes: a sender that stands still must not keep a thread for ever."""
-    with suppress(KeyError, OSError):
-        request.environ["gunicorn.socket"].settimeout(seconds)
+@contextmanager
+def _patience() -> Iterator[None]:
+    """Bounds the wait for the next bytes: a sender that stands still must not keep a thread for ever."""
+    socket = request.environ.get("gunicorn.socket")
+    if socket is None:
+        yield
+        return
+    socket.settimeout(state().settings.upload_lease_s)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            socket.settimeout(None)
 
 
 def install(app: Flask) -> None:

@@ -53,6 +53,8 @@ def _finish(spec: Any) -> Any:
     for path, operations in spec["paths"].items():
         for method, operation in operations.items():
             _finish_operation(path, method, operation)
+    ready = spec["paths"]["/api/v1/ready"]["get"]["responses"]
+    ready["503"] = ready["200"] | {"description": "A part is away; `parts` says which."}
     upload = spec["paths"]["/api/v1/jobs"]["post"]
     upload["requestBody"] = _body()
     key = {"type": "string", "minLength": 1, "maxLength": 255}
@@ -67,7 +69,7 @@ def _finish_operation(path: str, method: str, operation: dict[str, Any]) -> None
         statuses += ["401"]
     if any(parameter["in"] == "query" for parameter in operation["parameters"]):
         statuses += ["422"]
-    if "{job_id}" in path:
+    if "{job_id}" in path or (path, method) == ("/api/v1/jobs", "get"):  # there: the job in `before`
         statuses += ["404"]
     if path.endswith((".csv", ".jsonl", "/rows", "/summary")):
         statuses += ["409"]

@@ -110,7 +110,7 @@ class _Look:
     """What the sampled cells of one column look like.
 
     Attributes:
-        wordy: whether at least half of the cells that are not empty hold words.
+        wordy: whether half of the cells that are not empty hold words, or a fifth of them several.
         named: how clearly the name says that it holds texts, as `names_a_text`.
         score: mean length of its cells times their share of letters.
     """
@@ -123,7 +123,8 @@ class _Look:
         cells = [cell for cell in cells if kind(cell) is not Kind.EMPTY]
         letters = sum(character.isalpha() for cell in cells for character in cell)
         characters = sum(not character.isspace() for cell in cells for character in cell)
-        words = sum(1 for cell in cells if kind(cell) is Kind.WORDS)
+        words = [cell for cell in cells if kind(cell) is Kind.WORDS]
+        phrases = sum(1 for cell in words if len(cell.split()) > 1)
         share = letters / characters if characters else 0.0
-        self.wordy = bool(cells) and words >= 0.5 * len(cells) and share >= 0.4
+        self.wordy = share >= 0.4 and (len(words) >= 0.5 * len(cells) or phrases >= 0.2 * len(cells))
         self.score = share * sum(map(len, cells)) / len(cells) if cells else 0.0

@@ -112,8 +112,6 @@ class _HeadText:
         self.warnings = list(found.warnings)
         text = b"".join(transcoded([head.data], found.encoding, complete=head.complete)).decode()
         lines = text_lines(text)
-        if not head.complete:
-            lines = lines[:-1]  # which may be cut
         separator = _excel_separator(lines)
         self.sep_line = separator is not None
         self.dialect = find_dialect(

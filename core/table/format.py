@@ -107,8 +107,8 @@ class Overrides:
 
     Attributes:
         encoding: any name Python knows for a text encoding; kept under its canonical name.
-        delimiter: one ASCII character, or ``comma``, ``semicolon``, ``tab`` (also ``\\t`` spelt out), ``pipe``,
-            ``none`` (one column).
+        delimiter: one ASCII character that is no letter, digit, quote or line end; or ``comma``, ``semicolon``,
+            ``tab`` (also ``\\t`` spelt out), ``pipe``, ``none`` (one column).
         has_header: whether the first record names the columns.
         quoting: whether ``"`` encloses cells.
 
@@ -166,5 +166,5 @@ def _delimiter(given: str) -> str:
         return delimiter
     raise BadOption(
         f"Delimiter {given!r} is not possible.",
-        next_step="Use one ASCII character other than a letter, digit, quote or line end, or comma, semicolon, tab, pipe, none.",
+        next_step="Use comma, semicolon, tab, pipe, none, or one ASCII sign that is no quote.",
     )

@@ -40,7 +40,7 @@ def find_header(rows: Sequence[Sequence[str]]) -> Verdict:
         return Verdict(False, True)
     if any(names_a_column(cell) for cell in first):
         return Verdict(True, True)
-    if for_data and not (for_header and _are_years(first)):
+    if for_data and not _are_years(first):
         return Verdict(False, True)
     return Verdict(not _has_sentence(first), False)
 
@@ -105,9 +105,9 @@ def _recurs(cell: str, column: int, body: Sequence[Sequence[str]]) -> bool:
 
 
 def _are_years(first: Sequence[str]) -> bool:
-    """Whether the numbers of a record are years, each once: a table with a column for each year."""
+    """Whether the numbers of a record are years, two or more: a table with a column for each year."""
     numbers = [cell.strip() for cell in first if kind(cell) is Kind.NUMBER]
-    return len(set(numbers)) == len(numbers) and all(
+    return len(set(numbers)) == len(numbers) > 1 and all(
         number.isdecimal() and 1900 <= int(number) <= 2100 for number in numbers
     )
 

@@ -104,11 +104,9 @@ class TableWriter:
             EncodingFailed: a row holds a character that the output's encoding has not; naming the row.
         """
         rows = rows if isinstance(rows, list) else list(rows)
-        state = self._encoder.getstate()
         try:
             return self._encoder.encode(self._text(rows))
         except UnicodeEncodeError:
-            self._encoder.setstate(state)
             raise self._unencodable(rows, first_row) from None
 
     def _text(self, rows: list[Sequence[str]]) -> str:

@@ -169,8 +169,6 @@ class RecordReader:
             lines = splitter.feed(block)
             if lines:
                 yield self._hand_over(lines)
-        if fed - self.offset > self._max_record_bytes:
-            raise self._too_long()
         lines = splitter.finish()
         if lines:
             yield self._hand_over(lines)

@@ -40,8 +40,8 @@ class Unpacker:
             LimitExceeded: more comes out than is allowed.
         """
         self._packed += len(block)
-        full = False  # zlib may hold back output when a piece is full, with no input left
-        while block or full:
+        # What zlib holds back when a piece is full comes with the next bytes: at the latest, the trailer.
+        while block:
             if self._inflater.eof:
                 block = block.lstrip(b"\0")  # padding, as tapes and block devices leave it
                 if not block:
@@ -53,9 +53,7 @@ class Unpacker:
                 raise UploadDamaged(
                     f"The gzip file is damaged near byte {self._packed:,}.", next_step="Compress and send it again."
                 ) from error
-            ended = self._inflater.eof
-            block = self._inflater.unused_data if ended else self._inflater.unconsumed_tail
-            full = len(piece) == _PIECE and not ended
+            block = self._inflater.unused_data if self._inflater.eof else self._inflater.unconsumed_tail
             self._unpacked += len(piece)
             self._check_limits()
             if piece:

@@ -54,7 +54,7 @@ def health() -> Any:
 
 @system.get("/ready")
 @system.output(ReadyOut)
-@system.doc(security=[{}], responses={503: "A part is away; `parts` says which."})
+@system.doc(security=[{}])
 def ready() -> Any:
     """Tell whether database, migrations, storage and broker answer."""
     found = state()

@@ -37,6 +37,7 @@ BAD = [
     ("cp932", "本文\n本".encode("cp932") + b"\x82\x20", 7, 2),
     ("gb18030", b"a\rb\n\x81\xff", 4, 3),
     ("cp949", "가\n나".encode("cp949") + b"\xff\xffx", 5, 2),
+    ("iso2022_jp_2", b'a\n\x1b$B$"\xff', 7, 2),
     ("utf-8", "é\né".encode() + b"\xff", 5, 2),
     ("utf-16", "\ufeffa\n\n".encode("utf-16-le") + b"\x00\xdcb\0", 8, 3),
     ("utf-16", "\ufeffa\n\n".encode("utf-16-be") + b"\xdc\0\0b", 8, 3),

@@ -10,6 +10,7 @@ import pytest
 
 from core.errors import BadOption, EncodingFailed, NoRows, NotText, RecordTooLong
 from core.table import CheckResult, Format, Overrides, detect
+from core.table.delimiter import parse
 from tests.core.table.reading import check_of, format_of, read_upload, source_of
 
 TABLE = [
@@ -33,7 +34,7 @@ def written(rows: list[list[str]], delimiter: str, line_end: str) -> str:
 @pytest.mark.parametrize("header", [True, False], ids=["header", "no header"])
 @pytest.mark.parametrize(
     ("delimiter", "line_end", "encoding"),
-    itertools.product(",;\t|", ["\n", "\r\n", "\r"], ["utf-8", "utf-8-sig", "utf-16", "cp1252"]),
+    list(itertools.product(",;\t|", ["\n", "\r\n", "\r"], ["utf-8", "utf-8-sig", "utf-16", "cp1252"])),
 )
 def test_every_combination(delimiter: str, line_end: str, encoding: str, header: bool, pack: bool) -> None:
     rows = [*TABLE, ["5", "très bien – déjà réservé", "5,0"]]
@@ -56,10 +57,13 @@ DELIMITERS = {
     "a comma in every text": ("id;text\n1;Hello, world\n2;Yes, but\n3;Well, no\n", ";"),
     "a comma in every text, tabs, no header": ("1\tHello, world\n2\tYes, but\n3\tWell, no\n", "\t"),
     "lists in a cell": ("id,tags,text\n1,a|b,x\n2,c|d,y\n3,e|f,z\n", ","),
+    "a comma in every text, tabs, no header, no numbers": ("Ann\tHello, world\nBob\tYes, but\n", "\t"),
+    "lists in a cell of ragged rows": ("who,tags,text\n" + "x,a|b,y\n" * 5 + "x,c|d\n" * 5, ","),
     "lists in a cell, no header": ("1,a|b\n2,c|d\n3,e|f\n", ","),
     "delimiters within quotes": ('id|text\n1|"a|b|c"\n2|"d|e"\n', "|"),
     "ragged": ("a,b,c\n1,27,,x\n,y\n0,z,17\n", ","),
     "broken lines": ("a,b,c\n1,cat\ndog,c\n3,b,c\n", ","),
+    "comments among the rows": ("A,B,C\n# x\na,b,c\n# y\nd,e,f\n# z\n", ","),
     "a title above": ("Report 2026\n" + "a,b,c\n" + "1,2,x\n" * 9, ","),
     "one short record": ("a;b\n", ";"),
     "one column": ("text\nHello\nWorld\n", ""),
@@ -92,6 +96,8 @@ HEADERS = {
     "a date on top": ("2024-01-01 10:00,so good\n2024-02-01 11:00,so bad\n", False),
     "flags below numbers": ("id,100022,100025\nid1,TRUE,FALSE\nid2,TRUE,TRUE\n", True),
     "years": ("country,2010,2011\nFrance,3.5,4.1\nSpain,2.5,3.2\n", True),
+    "years under no known name": ("Gebiet,2010,2011\nNord,3.5,4.1\nWest,2.5,3.2\n", True),
+    "a year and a text": ("2010,so good\n2011,so bad\n2012,fine\n", False),
     "e-mail addresses": ("ann@example.com,so good\nbob@example.com,so bad\n", False),
     "known names over texts": ("text,label\nI love it,pos\nI hate it,neg\n", True),
     "labels that come again": ("I love it,joy\nI hate it,anger\nI like it,joy\n", False),
@@ -207,6 +213,12 @@ def test_only_the_head_is_read() -> None:
     assert sum(length for _, length in asked) < 300_000
     # The head is cut somewhere within a row: that row is not counted as ragged, or as the end of the file.
     assert detect(source, check, Overrides()).warnings == ()
+
+
+def test_the_last_record_of_a_head_may_be_cut() -> None:
+    lines = ["a,b\n", 'c,"d\n']
+    assert [record.cells for record in parse(lines, ",", True, complete=False)] == [["a", "b"]]
+    assert [record.cells for record in parse(lines, ",", True, complete=True)] == [["a", "b"], ["c", "d\n"]]
 
 
 def test_a_head_cut_within_a_character_is_no_damage() -> None:

@@ -1,0 +1,92 @@
+"""Options that several commands share; each decorator gathers its own into one argument of the command."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from emobatch.connect import Where
+from emobatch.job import View
+
+Command = Callable[..., Any]
+
+DASH = Path("-")
+"""Stdin or stdout."""
+
+
+class Threshold(click.ParamType):
+    """A number from 0 to 1, or ``auto``."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | None:
+        """None for ``auto``."""
+        if value == "auto":
+            return None
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not 0 <= number <= 1:
+            self.fail(f"{value!r} is neither a number from 0 to 1 nor auto.", param, ctx)
+        return number
+
+
+def where_options(command: Command) -> Command:
+    """``--server`` and ``--token``, as the argument `where`."""
+
+    @click.option("--server", metavar="URL", envvar="EMOBATCH_SERVER", help="Default: the local stack.")
+    @click.option("--token", envvar="EMOBATCH_TOKEN", help="Token or API key for the server.")
+    @wraps(command)
+    def gathered(*arguments: Any, server: str | None, token: str | None, **rest: Any) -> Any:
+        return command(*arguments, where=Where(server, token), **rest)
+
+    return gathered
+
+
+def view_options(command: Command) -> Command:
+    """How results are read, as the arguments `view` and `output_encoding`."""
+
+    @click.option("--taxonomy", type=click.Choice(["ekman", "goemotions", "sentiment"]), help="Default: ekman.")
+    @click.option("--threshold", type=Threshold(), help="Score from which a label is said. Default: auto, as fitted.")
+    @click.option("--scores", type=click.Choice(["none", "top", "all"]), help="all: of all 28 labels. Default: top.")
+    @click.option(
+        "--output-encoding", type=click.Choice(["utf-8", "same"]), help="same: the input's own. Default: utf-8."
+    )
+    @wraps(command)
+    def gathered(
+        *arguments: Any, taxonomy: str | None, threshold: float | None, scores: str | None, **rest: Any
+    ) -> Any:
+        return command(*arguments, view=View(taxonomy, threshold, scores), **rest)
+
+    return gathered
+
+
+def reading_options(command: Command) -> Command:
+    """How to read the input, as the argument `reading`: keywords of `Client.create_job`; None is detected."""
+
+    @click.option("--text-column", metavar="NAME|NUMBER", help="Column to label, by name or number from 1.")
+    @click.option("--delimiter", metavar="C", help="One of , ; | \\t or tab; none: one column.")
+    @click.option("--encoding", metavar="E", help="utf-8, utf-16, cp1252, shift_jis ...")
+    @click.option("--header/--no-header", default=None, help="Whether the first line names the columns.")
+    @wraps(command)
+    def gathered(
+        *arguments: Any,
+        text_column: str | None,
+        delimiter: str | None,
+        encoding: str | None,
+        header: bool | None,
+        **rest: Any,
+    ) -> Any:
+        reading = {"text_column": text_column, "delimiter": delimiter, "encoding": encoding, "header": header}
+        return command(*arguments, reading=reading, **rest)
+
+    return gathered
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")

@@ -1,0 +1,83 @@
+"""The OpenAPI document: valid, complete, and kept to by every route, whatever is asked."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from tests.web.conftest import TOKEN
+
+OPERATIONS = [
+    ("GET", "/api/v1/jobs"),
+    ("POST", "/api/v1/jobs"),
+    ("GET", "/api/v1/jobs/{job_id}"),
+    ("DELETE", "/api/v1/jobs/{job_id}"),
+    ("POST", "/api/v1/jobs/{job_id}/cancel"),
+    ("GET", "/api/v1/jobs/{job_id}/results.csv"),
+    ("GET", "/api/v1/jobs/{job_id}/results.jsonl"),
+    ("GET", "/api/v1/jobs/{job_id}/rows"),
+    ("GET", "/api/v1/jobs/{job_id}/summary"),
+    ("GET", "/api/v1/models"),
+    ("GET", "/api/v1/health"),
+    ("GET", "/api/v1/ready"),
+]
+
+
+@pytest.fixture
+def document(client):
+    return client.get("/api/v1/openapi.json").json
+
+
+def test_it_lists_exactly_the_routes(document):
+    listed = [(method.upper(), path) for path, operations in document["paths"].items() for method in operations]
+    assert sorted(listed) == sorted(OPERATIONS)
+
+
+def test_it_is_openapi_31_and_every_reference_leads_somewhere(document):
+    assert document["openapi"] == "3.1.0"
+    assert document["info"]["title"] == "emobatch"
+    references = set(re.findall(r'"\$ref": "#/([^"]+)"', json.dumps(document)))
+    assert references
+    for reference in references:
+        node = document
+        for part in reference.split("/"):
+            node = node[part]
+    names = set(document["components"]["schemas"])
+    assert names == {reference.rpartition("/")[2] for reference in references if "/schemas/" in reference}
+
+
+def test_every_error_is_a_problem(document):
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for status, response in operation["responses"].items():
+                if status.startswith(("4", "5")) and "$ref" in response:
+                    said = document["components"]["responses"][response["$ref"].rpartition("/")[2]]
+                    assert list(said["content"]) == ["application/problem+json"]
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATIONS)
+def test_routes_keep_to_it_whatever_is_asked(app, ask, installation, method, path):
+    """Generated requests, about a job that is there: no 500, and every answer as the document says."""
+    job_id = ask.upload()
+    installation.run()
+    operation = schemathesis.openapi.from_wsgi("/api/v1/openapi.json", app)[path][method]
+    checks = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+
+    @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
+    @given(case=operation.as_strategy())
+    def ask_and_check(case):
+        if case.path_parameters and method == "GET":
+            case.path_parameters = {"job_id": job_id}
+        case.call_and_validate(headers={"Authorization": f"Bearer {TOKEN}"}, checks=checks)
+
+    ask_and_check()
