@@ -86,13 +86,13 @@ def label_command(
     with _source(file) as source:
         filename = "stdin.csv" if file == DASH else file.name
         task = Labelling(source, filename, place, reading, view, output_encoding)
-        try:
-            with where.connect(display, first=True) as client:
+        with where.connect(display, first=True) as client:
+            try:
                 finished = label(client, task, display, where.command)
-                display.say("\n".join(finished.lines()))
-        except EmobatchError as error:
-            display.say(failure.say(error, filename))
-            return failure.exit_code(error)
+            except EmobatchError as error:
+                display.say(failure.say(error, filename))
+                return failure.exit_code(error)
+            display.say("\n".join(finished.lines()))
     if as_json:
         _print_json(finished.to_dict())
     return ExitCode.ROWS_FAILED if finished.job.rows_failed else ExitCode.DONE

@@ -46,9 +46,9 @@ def say(error: EmobatchError, file: str = "") -> str:
 
     Args:
         error: what went wrong.
-        file: the user's file that it is about, if there is one.
+        file: the user's file, named where the error is about its contents.
     """
-    where = ", ".join(filter(None, (file, error.where)))
+    where = ", ".join(filter(None, (file if isinstance(error, InputError) else "", error.where)))
     lines = [("Error: ", error.what), ("  where ", where), ("  next  ", error.next_step)]
     return "\n".join(head + text for head, text in lines if text)
 

@@ -26,7 +26,7 @@ from core.model_directory import ModelDirectory, find_model
 from core.settings import Settings
 from core.storage import open_storage
 from worker import trace
-from worker.sweeper import sweep
+from worker.sweeper import remove_orphans, sweep
 
 log = structlog.get_logger(__name__)
 
@@ -35,6 +35,9 @@ WATCH_S = 0.5
 
 DEAF_S = 60.0
 """Tickets wait, nothing runs and nothing has come for this long: the consumer is deaf (celery#8030), start afresh."""
+
+ORPHANS_S = 300.0
+"""How often storage is listed for files that no upload names: it is rare, and listing a bucket costs."""
 
 TICKETS_PER_SLOT = 4
 """Tickets kept waiting for each live slot: enough to keep it busy, few enough to drain in a moment."""
@@ -52,6 +55,7 @@ class Caretaker:
         self._stop = threading.Event()
         self._stopping = False
         self._heard = time.monotonic()
+        self._next_orphans = 0.0
         self._thread = threading.Thread(target=self._run, name="caretaker", daemon=True)
 
     def start(self) -> None:
@@ -115,6 +119,9 @@ class Caretaker:
                 {"id": trace.node(), "model": self._model.sha256, "slots": slots},
             )
         sweep(self._db, self._storage, self._settings)
+        if time.monotonic() >= self._next_orphans:
+            self._next_orphans = time.monotonic() + ORPHANS_S
+            remove_orphans(self._db, self._storage)
         with self._db.transaction() as session:
             wanted = ledger.claimable(session, [self._model.sha256], TICKETS_PER_SLOT * slots)
         if wanted:

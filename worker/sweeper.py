@@ -122,3 +122,35 @@ def _remove_uploads(db: Database, storage: Storage) -> None:
                 "DELETE FROM upload WHERE id = :id AND NOT EXISTS (SELECT FROM job WHERE upload_id = :id)",
                 {"id": upload.id},
             )
+
+
+def remove_orphans(db: Database, storage: Storage) -> int:
+    """Removes files that no upload row names, and says how many: what was written by somebody long given up.
+
+    The files are listed before the rows are read, and a row is committed before its file's first byte, so a file that
+    is just arriving always has its row.
+
+    Raises:
+        Unavailable: the database or the storage does not answer.
+    """
+    keys = sorted({entry.key for entry in storage.list("uploads/")})
+    removed = 0
+    for at in range(0, len(keys), 1_000):
+        some = keys[at : at + 1_000]
+        with db.transaction() as session:
+            known = set(
+                session.scalars(
+                    text("""
+                    SELECT key FROM upload WHERE key = ANY(:keys)
+                    UNION SELECT key || '.canonical' FROM upload WHERE key || '.canonical' = ANY(:keys)
+                    """),
+                    {"keys": some},
+                )
+            )
+        for key in some:
+            if key not in known:
+                storage.delete(key)
+                removed += 1
+    if removed:
+        log.info("orphaned files removed", count=removed)
+    return removed

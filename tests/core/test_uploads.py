@@ -14,7 +14,7 @@ from core.errors import BadOption, InputError, KeyInProgress, KeyReused, LimitEx
 from core.states import JobState
 from core.table import Overrides
 from tests.fixtures import Installation
-from worker.sweeper import sweep
+from worker.sweeper import remove_orphans, sweep
 
 FILE = b"id,text\n1,what a day\n2,never again\n"
 
@@ -143,6 +143,20 @@ def test_the_sweeper_spares_an_upload_under_way_and_takes_one_whose_lease_ran_ou
     assert len(rows_of(installation, "job")) == 1
     sweep(installation.db, installation.storage, installation.settings)
     assert len(files_of(installation)) == len(rows_of(installation, "upload")) == 1
+
+
+def test_files_without_an_upload_are_removed_and_no_others(installation: Installation):
+    installation.accept("größe;text\n1;so schön\n".encode("cp1252"), overrides=Overrides(encoding="cp1252"))
+    installation.run()
+    kept = set(files_of(installation))
+    assert len(kept) == 2  # the upload and its canonical form
+    stranger = f"uploads/{uuid.uuid4()}"
+    for key in (stranger, f"{stranger}.canonical"):
+        with installation.storage.stage(key) as staged:
+            staged.write(b"x")
+            installation.storage.commit(staged)
+    assert remove_orphans(installation.db, installation.storage) == 2
+    assert set(files_of(installation)) == kept
 
 
 def test_the_same_key_makes_one_job_and_gives_the_same_answer(installation: Installation):
