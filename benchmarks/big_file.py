@@ -25,7 +25,8 @@ SAMPLE_S = 1.0
 WORDS = (
     "the a it my this we they was is never always really quite so very good bad awful lovely broken late early staff "
     "room food phone battery screen book story delivery refund help angry happy sad afraid surprised tired grateful "
-    "love hate worked stopped arrived waited called asked told bought returned again today yesterday because and but with without"
+    "love hate worked stopped arrived waited called asked told bought returned again today yesterday because and but "
+    "with without"
 ).split()
 
 

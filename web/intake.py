@@ -6,9 +6,11 @@ The body is never held: memory stays that of a block, whatever the file's size a
 from __future__ import annotations
 
 import re
+import socket
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from typing import IO
 
 import structlog
 from flask import Flask, request
@@ -78,7 +80,7 @@ def create_job(options: CreateOptions) -> Accepted:
     """Makes a job of the current request's body, and rings.
 
     Args:
-        options: from the query; a form brings its own.
+        options: from the query; a form may bring others, which count more.
 
     Raises:
         EmobatchError: as `core.uploads.Uploads.accept`.
@@ -86,26 +88,35 @@ def create_job(options: CreateOptions) -> Accepted:
         BrokenOff: the body is not whole, or stood still for too long.
     """
     account_id = require_account()
-    key = request.headers.get("Idempotency-Key")
-    made: JobRequest
-    if request.mimetype == "multipart/form-data":
-        form = FormStream(request.headers["Content-Type"], _body())
-        made = FormRequest(form, plain_name(form.find_file()), key)
-        blocks = Watched(form.file())
-    else:
-        made = JobRequest(plain_name(options.filename), options.text_column, options.overrides, key)
-        blocks = Watched(_body())
-    try:
-        with _patience():
-            accepted = state().uploads.accept(account_id, made, blocks)
-    except LimitExceeded as error:
-        if blocks.started:
-            raise
-        raise TooMany(error.what, next_step=error.next_step) from error
+    with _patience():
+        wanted, blocks = _read_form(options) if request.mimetype == "multipart/form-data" else _read_raw(options)
+        try:
+            accepted = state().uploads.accept(account_id, wanted, blocks)
+        except LimitExceeded as error:
+            if blocks.started:
+                raise
+            raise TooMany(error.what, next_step=error.next_step) from error
     if not accepted.repeated:
         ring(state().ringer)
         log.info("job accepted", job_id=str(accepted.job_id), bytes=accepted.answer["bytes"])
     return accepted
+
+
+def _read_raw(options: CreateOptions) -> tuple[JobRequest, Watched]:
+    wanted = JobRequest(plain_name(options.filename), options.text_column, options.overrides, _idempotency_key())
+    return wanted, Watched(_body())
+
+
+def _read_form(options: CreateOptions) -> tuple[JobRequest, Watched]:
+    form = FormStream(request.headers["Content-Type"], _body())
+    form.fields.update(options.model_dump(exclude_none=True))
+    filename = form.find_file()
+    wanted = FormRequest(form, plain_name(form.fields.get("filename") or filename), _idempotency_key())
+    return wanted, Watched(form.file())
+
+
+def _idempotency_key() -> str | None:
+    return request.headers.get("Idempotency-Key")
 
 
 def plain_name(given: str | None) -> str:
@@ -150,16 +161,16 @@ def _broke_off() -> BrokenOff:
 @contextmanager
 def _patience() -> Iterator[None]:
     """Bounds the wait for the next bytes: a sender that stands still must not keep a thread for ever."""
-    socket = request.environ.get("gunicorn.socket")
-    if socket is None:
+    sock = request.environ.get("gunicorn.socket")
+    if sock is None:
         yield
         return
-    socket.settimeout(state().settings.upload_lease_s)
+    sock.settimeout(state().settings.upload_lease_s)
     try:
         yield
     finally:
         with suppress(OSError):
-            socket.settimeout(None)
+            sock.settimeout(None)
 
 
 def install(app: Flask) -> None:
@@ -178,11 +189,11 @@ def install(app: Flask) -> None:
         return response
 
 
-def _drop_rest(stream, socket) -> None:  # type: ignore[no-untyped-def]
+def _drop_rest(stream: IO[bytes], sock: socket.socket) -> None:
     deadline, dropped = time.monotonic() + LINGER_S, 0
     with suppress(Exception):
-        socket.settimeout(1.0)
+        sock.settimeout(1.0)
         while time.monotonic() < deadline and dropped < LINGER_BYTES and (block := stream.read(BLOCK)):
             dropped += len(block)
     with suppress(OSError):
-        socket.settimeout(None)
+        sock.settimeout(None)

@@ -86,6 +86,12 @@ def test_a_form_may_have_its_fields_on_either_side_of_the_file(ask, parts):
     assert made.json["format"]["delimiter"] == ";"
 
 
+def test_options_of_a_form_may_stand_in_the_query_too(ask):
+    made = ask("POST", "/jobs?text_column=a&filename=other.csv", **form(FILE, ("delimiter", "semicolon", None)))
+    assert made.json["text_column"]["name"] == "a"
+    assert made.json["filename"] == "other.csv"
+
+
 @pytest.mark.parametrize(
     ("request_", "code", "words"),
     [
