@@ -1,0 +1,40 @@
+# Images of emobatch, one target each: migrate, web (no torch, no ONNX Runtime), worker-cpu, worker-gpu.
+#   docker build --target web -t emobatch-web .
+
+FROM python:3.12-slim AS base
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 PATH=/opt/venv/bin:$PATH
+RUN useradd --uid 10001 --no-create-home --home-dir /nonexistent emobatch \
+    && python -m venv /opt/venv \
+    && mkdir -p /data /cache \
+    && chown emobatch /data /cache
+WORKDIR /app
+COPY constraints.txt pyproject.toml README.md LICENSE ./
+COPY core ./core
+# pip brings in what an extra needs; the project itself runs from /app, so its installed copy goes again.
+ARG INSTALL="python -m pip install -c constraints.txt"
+
+FROM base AS web
+RUN $INSTALL ".[web]" && python -m pip uninstall -y emobatch
+COPY migrations ./migrations
+COPY models ./models
+COPY web ./web
+USER emobatch
+EXPOSE 8080
+CMD ["python", "-m", "gunicorn", "web.wsgi:app", "--bind", "0.0.0.0:8080", "--worker-class", "gthread", "--workers", "2", "--threads", "8", "--timeout", "120", "--graceful-timeout", "10", "--no-control-socket"]
+
+FROM web AS migrate
+CMD ["python", "-m", "migrations.run", "upgrade"]
+
+FROM base AS worker-cpu
+RUN $INSTALL ".[worker]" && python -m pip uninstall -y emobatch
+COPY models ./models
+COPY worker ./worker
+USER emobatch
+CMD ["python", "-m", "celery", "--app", "worker.app", "worker", "--concurrency", "1", "--loglevel", "INFO", "--without-gossip", "--without-mingle"]
+
+FROM base AS worker-gpu
+RUN $INSTALL ".[gpu]" && python -m pip uninstall -y emobatch
+COPY models ./models
+COPY worker ./worker
+USER emobatch
+CMD ["python", "-m", "celery", "--app", "worker.app", "worker", "--concurrency", "1", "--loglevel", "INFO", "--without-gossip", "--without-mingle"]
