@@ -1,0 +1,188 @@
+"""The app under gunicorn, as it is run: what only a real socket shows."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from core.db import Database
+from tests.web.conftest import CSV, TOKEN
+
+ROOT = Path(__file__).parents[2]
+CAP = 64 * 1024 * 1024
+PATIENCE_S = 1.5
+
+
+@dataclass
+class Server:
+    """A running gunicorn."""
+
+    port: int
+    pid: int
+    log: Path
+
+    @property
+    def api(self) -> str:
+        return f"http://127.0.0.1:{self.port}/api/v1"
+
+    def peak_mib(self) -> float:
+        """The most memory that any of its processes ever held."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        status = [Path(f"/proc/{pid}/status").read_text() for pid in children]
+        return max(int(text.split("VmHWM:")[1].split()[0]) for text in status) / 1024
+
+    def send(self, head: str, body: bytes = b"", *, close: bool = True) -> bytes:
+        """Sends a request by hand, in two parts, and reads what comes until the server closes or is silent."""
+        lines = [head, "Host: localhost", f"Authorization: Bearer {TOKEN}", "Connection: close", "", ""]
+        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as sock:
+            sock.sendall("\r\n".join(lines).encode() + body)
+            if close:
+                sock.shutdown(socket.SHUT_WR)
+            answer = b""
+            while block := sock.recv(65_536):
+                answer += block
+            return answer
+
+
+@pytest.fixture(scope="module")
+def server(database_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("server")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    given = {
+        "DATABASE_URL": database_url,
+        "REDIS_URL": redis_url,
+        "STORAGE_URL": (folder / "storage").as_uri(),
+        "EMOBATCH_SECRET_KEY": "k" * 32,
+        "EMOBATCH_ACCESS_TOKEN": TOKEN,
+        "EMOBATCH_MAX_UPLOAD_BYTES": str(CAP),
+        "EMOBATCH_UPLOAD_LEASE_S": str(PATIENCE_S),
+    }
+    command = [sys.executable, "-m", "gunicorn", "web.wsgi:app", "--bind", f"127.0.0.1:{port}"]
+    command += ["--worker-class", "gthread", "--threads", "4", "--no-control-socket"]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **given}, stdout=log, stderr=log)
+    try:
+        made = Server(port, process.pid, folder / "log")
+        _wait_until_up(made)
+        yield made
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _wait_until_up(server: Server) -> None:
+    for _ in range(200):
+        try:
+            if httpx.get(f"{server.api}/health").status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.1)
+    raise AssertionError(server.log.read_text())
+
+
+@pytest.fixture
+def program(server: Server, db: Database) -> Iterator[httpx.Client]:
+    """A signed-in client of the server; the ledger is empty."""
+    with httpx.Client(base_url=server.api, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=60) as client:
+        yield client
+
+
+def jobs(program: httpx.Client) -> list[dict]:
+    return program.get("/jobs").json()["jobs"]
+
+
+def rows(n_bytes: int) -> Iterator[bytes]:
+    """A CSV of about so many bytes, block by block."""
+    yield b"id,text\n"
+    block = b"".join(b"%d,here is some text to read\n" % n for n in range(10_000))
+    for _ in range(n_bytes // len(block)):
+        yield block
+
+
+def test_a_chunked_body_is_taken(program):
+    made = program.post("/jobs", content=(block for block in [CSV[:7], CSV[7:]]))
+    assert made.request.headers["Transfer-Encoding"] == "chunked"
+    assert made.status_code == 202
+    assert made.json()["bytes"] == len(CSV)
+
+
+@pytest.mark.parametrize(
+    ("head", "body"),
+    [
+        (f"POST /api/v1/jobs HTTP/1.1\r\nContent-Length: {len(CSV)}", CSV[:-10]),
+        (f"POST /api/v1/jobs HTTP/1.1\r\nContent-Length: {len(CSV)}", b""),
+        ("POST /api/v1/jobs HTTP/1.1\r\nTransfer-Encoding: chunked", b"5\r\na,b\r\n\r\n"),
+        ("POST /api/v1/jobs HTTP/1.1\r\nTransfer-Encoding: chunked", b"FF\r\na,b\r\n1,hello there"),
+    ],
+    ids=["shorter than said", "nothing", "no last chunk", "within a chunk"],
+)
+def test_half_a_file_is_never_taken_for_a_file(server, program, head, body):
+    answer = server.send(head, body)
+    assert b" 400 " in answer.splitlines()[0]
+    assert b"upload_broke_off" in answer
+    assert jobs(program) == []
+
+
+def test_a_sender_that_stands_still_is_given_up(server, program):
+    answer = server.send(f"POST /api/v1/jobs HTTP/1.1\r\nContent-Length: {len(CSV)}", CSV[:-10], close=False)
+    assert b"upload_broke_off" in answer
+    assert jobs(program) == []
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "code"),
+    [
+        ({}, 413, "limit_exceeded"),
+        ({"Authorization": "Bearer wrong"}, 401, "not_signed_in"),
+        ({"Content-Type": "multipart/form-data"}, 422, "bad_option"),
+    ],
+)
+def test_a_refusal_reaches_a_client_that_is_still_sending(program, headers, status, code):
+    size = CAP + 10 * 1024 * 1024
+    body = (bytes(65_536) for _ in range(size // 65_536))
+    refused = program.post("/jobs", content=body, headers={"Content-Length": str(size), **headers})
+    assert (refused.status_code, refused.json()["code"]) == (status, code)
+    assert jobs(program) == []
+
+
+def test_what_is_no_text_is_refused_while_it_is_sent(program):
+    png = (b"\x89PNG\r\n\x1a\n" + bytes(65_528) for _ in range(800))
+    refused = program.post("/jobs", content=png)
+    assert (refused.status_code, refused.json()["code"]) == (422, "not_text")
+
+
+def test_the_connection_lives_on_after_a_refusal(program):
+    assert program.post("/jobs", content=b"").status_code == 422
+    assert program.post("/jobs", content=CSV).status_code == 202
+
+
+def test_large_files_do_not_grow_the_process(server, program, installation, monkeypatch):
+    """50 MB up as a body and as a form, and down again labelled: memory stays that of some blocks."""
+    raw = program.post("/jobs", content=rows(50_000_000))
+    edge = b"--edge\r\nContent-Disposition: form-data; name=file; filename=a.csv\r\n\r\n"
+    parts = (block for part in ([edge], rows(50_000_000), [b"\r\n--edge--\r\n"]) for block in part)
+    form = program.post("/jobs", content=parts, headers={"Content-Type": "multipart/form-data; boundary=edge"})
+    assert raw.status_code == form.status_code == 202, form.text
+    assert raw.json()["sha256"] == form.json()["sha256"]
+    assert server.peak_mib() < 200
+
+
+def test_a_log_line_tells_the_request_and_no_secret(server, program):
+    httpx.get(f"http://127.0.0.1:{server.port}/sign-in?token={TOKEN}")
+    program.post("/jobs?filename=private-name.csv&text_column=private-column", content=b"text\nprivate words\n")
+    log = server.log.read_text()
+    assert '"path": "/sign-in"' in log
+    assert '"event": "job accepted"' in log
+    for secret in (TOKEN, "private", "Bearer"):
+        assert secret not in log
