@@ -127,15 +127,15 @@ def score_isolated(
     *,
     condemned: dict[int, str],
     first_row: int,
-    before_row: Callable[[int], None],
+    before_row: Callable[[int, str], None],
 ) -> None:
-    """Scores row by row, writing each down first with `before_row(row_no)`; condemned rows are not tried again."""
+    """Scores row by row, each written down by `before_row(row_no, text)` first; condemned rows are not tried again."""
     for index in rows.to_score:
         row_no = first_row + index
         if row_no in condemned:
             rows.fail(index, condemned[row_no])
             continue
-        before_row(row_no)
+        before_row(row_no, rows.texts[index])
         _score_alone(rows, index, engine)
 
 

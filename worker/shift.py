@@ -35,6 +35,10 @@ CONDEMNED_AFTER = 2
 """Isolated crashes on one row after which it is not tried again."""
 
 
+LONG_TEXT_CHARS = 10_000
+"""Each further so many characters give an isolated row its time limit once more."""
+
+
 class Shift:
     """One child's working life. `load_scorer` is called once, at the first chunk or by `warm_up`."""
 
@@ -185,10 +189,11 @@ class Shift:
         warden = _Warden(self._settings.isolated_row_s)
         scorer = self.scorer  # loading it is not the row's doing
 
-        def before_row(row_no: int) -> None:
+        def before_row(row_no: int, text: str) -> None:
             with self._db.transaction() as session:
                 ledger.note_isolated_row(session, lease, row_no)
-            warden.restart()
+            # A cell of 100,000 characters is a thousand windows: slow, and no fault of its own.
+            warden.restart(1 + len(text) / LONG_TEXT_CHARS)
 
         try:
             classify.score_isolated(rows, scorer, condemned=condemned, first_row=lease.first_row, before_row=before_row)
@@ -241,9 +246,10 @@ class _Warden:
         self._limit_s = limit_s
         self._timer: threading.Timer | None = None
 
-    def restart(self) -> None:
+    def restart(self, share: float) -> None:
+        """Gives the next row `share` times the limit."""
         self.stop()
-        self._timer = threading.Timer(self._limit_s, os.kill, (os.getpid(), signal.SIGKILL))
+        self._timer = threading.Timer(share * self._limit_s, os.kill, (os.getpid(), signal.SIGKILL))
         self._timer.daemon = True
         self._timer.start()
 
@@ -257,13 +263,13 @@ def open_shift(settings: Settings, worker_id: str) -> Shift:
     """The shift of this process: its own connections, its own engine."""
     from core.model_directory import find_model
     from core.storage import open_storage
-    from worker.engine import load_engine
+    from worker.engine import available_cores, load_engine
 
     model = ModelDirectory.load(find_model(settings.model))
     db = Database(settings.database_url.get_secret_value(), "emobatch_worker", pool_size=2)
     with db.transaction() as session:
         registry.register(session, model)
-    threads = settings.engine_threads or max(1, len(os.sched_getaffinity(0)) // settings.worker_slots)
+    threads = settings.engine_threads or max(1, available_cores() // settings.worker_slots)
     return Shift(
         db=db,
         storage=open_storage(settings.storage_url),

@@ -95,9 +95,9 @@ def test_isolated_rows_are_written_down_before_they_are_tried(storage):
         scorer,
         condemned={4: "crashed the model"},
         first_row=1,
-        before_row=lambda row: events.append(f"row {row}"),
+        before_row=lambda row, text: events.append(f"row {row} {text}"),
     )
-    assert events == ["row 1", "good", "row 6", "long", "row 7", "good"]
+    assert events == ["row 1 good", "good", "row 6 long", "long", "row 7 good", "good"]
     assert rows.status[3] == RowStatus.FAILED
     assert rows.detail["3"] == {"reason": "crashed the model"}
 
