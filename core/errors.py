@@ -100,7 +100,8 @@ class EmobatchError(Exception):
 
 
 def _by_code(root: type[EmobatchError]) -> dict[str, type[EmobatchError]]:
-    found = {root.code: root}
+    # A class without a code of its own is told apart by its server alone, and reads as what it is a kind of.
+    found = {root.code: root} if "code" in vars(root) else {}
     for child in root.__subclasses__():
         found |= _by_code(child)
     return found

@@ -68,7 +68,9 @@ def number(value: int) -> str:
 def percent(share: float) -> str:
     """0.1234 → ``12.3 %``; small shares keep a sign of life, and only all of it is 100 %."""
     value = 100 * share
-    if 0 < value < 0.1:
+    if value in (0, 100):
+        return f"{value:.0f} %"
+    if value < 0.1:
         return "< 0.1 %"
     return f"{math.floor(10 * value + 1e-9) / 10:.1f} %" if 99.9 <= value < 100 else f"{value:.1f} %"
 
