@@ -17,38 +17,35 @@ from core.states import IngestState
 
 # Fair: the account, then the job, with the fewest running chunks; among equals whoever was served longest ago. So a job
 # of one chunk waits for one chunk of somebody else's, whatever the backlog.
-_FAIR_ORDER = """
-ORDER BY coalesce(account_busy.n, 0), max(j.{served_at}) OVER (PARTITION BY j.account_id) NULLS FIRST,
-    coalesce(busy.n, 0), j.{served_at} NULLS FIRST, j.created_at, j.id
-LIMIT 8
-"""
-
-_BUSY = """
+_DUE_JOBS = """
 WITH running AS (
     SELECT job_id, account_id FROM chunk WHERE state = 'leased'
     UNION ALL
     SELECT id, account_id FROM job WHERE state IN ('queued', 'ingesting') AND ingest_lease_until IS NOT NULL
 ), busy AS (SELECT job_id, count(*) AS n FROM running GROUP BY job_id),
 account_busy AS (SELECT account_id, count(*) AS n FROM running GROUP BY account_id)
-"""
-
-_SOURCE_COLUMNS = """
-    j.id AS job_id, j.account_id, coalesce(u.canonical_key, u.key) AS source_key, u.key AS upload_key,
+SELECT j.id AS job_id, j.account_id, coalesce(u.canonical_key, u.key) AS source_key, u.key AS upload_key,
     u.detected, (j.text_column ->> 'index')::integer AS text_index, j.model_sha256
-"""
-
-_CANDIDATES = text(
-    _BUSY
-    + """
-SELECT """
-    + _SOURCE_COLUMNS
-    + """
 FROM job j JOIN upload u ON u.id = j.upload_id
 LEFT JOIN busy ON busy.job_id = j.id LEFT JOIN account_busy ON account_busy.account_id = j.account_id
-WHERE j.state IN ('ingesting', 'running') AND j.deleted_at IS NULL AND j.model_sha256 = ANY(:models)
-    AND EXISTS (SELECT FROM chunk c WHERE c.job_id = j.id AND c.state = 'ready' AND c.not_before <= now())
+WHERE j.deleted_at IS NULL AND {due}
+ORDER BY coalesce(account_busy.n, 0), max(j.{served_at}) OVER (PARTITION BY j.account_id) NULLS FIRST,
+    coalesce(busy.n, 0), j.{served_at} NULLS FIRST, j.created_at, j.id
+LIMIT 8
 """
-    + _FAIR_ORDER.format(served_at="claimed_at")
+_DUE_TO_CLASSIFY = text(
+    _DUE_JOBS.format(
+        due="""j.state IN ('ingesting', 'running') AND j.model_sha256 = ANY(:models) AND EXISTS (
+            SELECT FROM chunk c WHERE c.job_id = j.id AND c.state = 'ready' AND c.not_before <= now())""",
+        served_at="claimed_at",
+    )
+)
+_DUE_TO_CUT = text(
+    _DUE_JOBS.format(
+        due="""j.state IN ('queued', 'ingesting') AND j.ingest_state <> 'done'
+            AND j.ingest_lease_until IS NULL AND j.ingest_not_before <= now()""",
+        served_at="ingest_claimed_at",
+    )
 )
 
 _LEASE = """
@@ -79,7 +76,7 @@ def claim_chunks(
 
     A chunk that killed a child before comes alone.
     """
-    candidates = session.execute(_CANDIDATES, {"models": list(models)}).all()
+    candidates = session.execute(_DUE_TO_CLASSIFY, {"models": list(models)}).all()
     for query, most in ((_LEASE_HEALTHY, limit), (_LEASE_ISOLATED, 1)):
         for job in candidates:
             rows = session.execute(
@@ -105,20 +102,6 @@ def claim_chunks(
     return []
 
 
-_INGEST_CLAIM = text(
-    _BUSY
-    + """
-SELECT """
-    + _SOURCE_COLUMNS
-    + """
-FROM job j JOIN upload u ON u.id = j.upload_id
-LEFT JOIN busy ON busy.job_id = j.id LEFT JOIN account_busy ON account_busy.account_id = j.account_id
-WHERE j.state IN ('queued', 'ingesting') AND j.deleted_at IS NULL AND j.ingest_state <> 'done'
-    AND j.ingest_lease_until IS NULL AND j.ingest_not_before <= now()
-"""
-    + _FAIR_ORDER.format(served_at="ingest_claimed_at")
-)
-
 _INGEST_LEASE = text("""
 UPDATE job SET state = 'ingesting', ingest_token = ingest_token + 1, ingest_attempt = ingest_attempt + 1,
     ingest_lease_until = now() + make_interval(secs => :lease_s), ingest_worker_id = :worker_id,
@@ -134,7 +117,7 @@ RETURNING ingest_token, ingest_state, ingest_offset, ingest_row, ingest_line, ch
 
 def claim_ingest(session: Session, *, worker_id: str, lease_s: float) -> IngestLease | None:
     """Leases the next ingest slice of the job whose turn it is; None when no file waits to be cut."""
-    for job in session.execute(_INGEST_CLAIM).all():
+    for job in session.execute(_DUE_TO_CUT).all():
         row = session.execute(
             _INGEST_LEASE, {"job_id": job.job_id, "lease_s": lease_s, "worker_id": worker_id}
         ).one_or_none()
