@@ -53,4 +53,4 @@ def _version() -> str:
     try:
         return version("emobatch")
     except PackageNotFoundError:  # a checkout that is not installed
-        return "0"
+        return "dev"

@@ -30,11 +30,6 @@ def configure(app: APIFlask) -> None:
         AUTO_VALIDATION_ERROR_RESPONSE=False,
         AUTO_AUTH_ERROR_RESPONSE=False,
         AUTO_SERVERS=False,
-        TAGS=[
-            {"name": "Jobs", "description": "One upload to be labelled with one model version."},
-            {"name": "Results", "description": "Files, pages of rows and counts, read with any taxonomy."},
-            {"name": "System", "description": "The model, and whether everything runs."},
-        ],
         DESCRIPTION="Labels the text in a CSV with emotions: same rows, same order, every cell untouched.",
         LICENSE={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         SECURITY_SCHEMES={

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from flask import Flask
+from markupsafe import Markup, escape
 
 from core.jobs import JobStatus
 from core.registry import ModelVersion
@@ -51,13 +53,23 @@ class Bar:
 def install(app: Flask) -> None:
     """Makes the helpers known to templates."""
     app.jinja_env.filters.update(
-        number=number, percent=percent, size=size, duration=duration, rate=rate, when=when, score=score
+        code=code, number=number, percent=percent, size=size, duration=duration, rate=rate, when=when, score=score
     )
     app.jinja_env.globals.update(
-        state_words=state_words, progress_of=progress_of, facts_of=facts_of, warnings_of=warnings_of
+        state_words=state_words,
+        stopped_early=stopped_early,
+        done_of=done_of,
+        progress_of=progress_of,
+        facts_of=facts_of,
+        warnings_of=warnings_of,
     )
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
+
+
+def code(text: str) -> Markup:
+    """A message with its `commands` set as code; nothing else in it is markup."""
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped just before
 
 
 def number(value: int) -> str:
@@ -123,13 +135,23 @@ def state_words(state: JobState) -> tuple[str, str]:
     return _STATE_WORDS[state]
 
 
+def stopped_early(status: JobStatus) -> bool:
+    """Whether a job was closed before its end: the rows it did not reach count as failed then."""
+    return status.state in (JobState.CANCELLED, JobState.FAILED)
+
+
+def done_of(status: JobStatus) -> int:
+    """The rows a job got through."""
+    return status.rows_ok + status.rows_skipped if stopped_early(status) else status.rows_done
+
+
 def progress_of(status: JobStatus) -> float | None:
     """How much of a job is done, from 0 to 1; None while nobody knows how long it is."""
     if status.state in (JobState.COMPLETED, JobState.COMPLETED_WITH_ERRORS):
         return 1.0
     if not status.rows_total_final or not status.rows_total:
         return None
-    return status.rows_done / status.rows_total
+    return done_of(status) / status.rows_total
 
 
 def warnings_of(status: JobStatus) -> list[str]:

@@ -1,7 +1,7 @@
 """A small server that speaks the API and fails on demand: what a client must survive.
 
 The real one is in tests/pipeline. This one keeps what it is asked, takes uploads as the real one does, answers an
-`Idempotency-Key` twice alike, and plays the faults that a test queues for a method and a path.
+`Idempotency-Key` twice alike, and plays the faults that a test queues for a route.
 """
 
 from __future__ import annotations
@@ -227,6 +227,9 @@ class _Handler(BaseHTTPRequestHandler):
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     api: FakeApi
+
+    def handle_error(self, *_: object) -> None:
+        """Says nothing either: clients that are killed hang up in mid-answer."""
 
 
 @contextmanager

@@ -14,7 +14,9 @@ from web.intake import create_job
 from web.schemas import AcceptedOut, CreateOptions, JobOut, JobsOut, ListOptions
 from web.state import state
 
-jobs = APIBlueprint("jobs", __name__, tag="Jobs")
+TAG = {"name": "Jobs", "description": "One upload to be labelled with one model version."}
+
+jobs = APIBlueprint("jobs", __name__, tag=TAG)
 
 
 @jobs.before_request

@@ -19,7 +19,9 @@ from web.auth import require_account
 from web.schemas import CsvOptions, FileOptions, ReadOptions, RowsOptions, RowsOut, SummaryOut
 from web.state import state
 
-results = APIBlueprint("results", __name__, tag="Results")
+TAG = {"name": "Results", "description": "Files, pages of rows and counts, read with any taxonomy."}
+
+results = APIBlueprint("results", __name__, tag=TAG)
 
 FILE = FileSchema(type="string", format="binary")
 

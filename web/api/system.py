@@ -16,7 +16,9 @@ from web.auth import require_account
 from web.schemas import HealthOut, LabelOut, ModelOut, ModelsOut, ReadyOut
 from web.state import State, state
 
-system = APIBlueprint("system", __name__, tag="System")
+TAG = {"name": "System", "description": "The model, and whether everything runs."}
+
+system = APIBlueprint("system", __name__, tag=TAG)
 
 OK = "ok"
 

@@ -60,7 +60,7 @@ if (form) {
     lines.forEach((text, at) => {
       const paragraph = document.createElement("p");
       if (at === 0) paragraph.className = "notice-title";
-      paragraph.textContent = text;
+      paragraph.textContent = text.replaceAll("`", "");
       box.append(paragraph);
     });
     byId("problem").replaceChildren(box);
