@@ -12,6 +12,7 @@ Each error says what is wrong, where (data row and file line, column), and what 
     │   ├── UnclosedQuote            end of file inside quotes
     │   ├── RecordTooLong            one record over the limit
     │   ├── BadOption                an option out of range
+    │   ├── BadGzip                  a gzip file came damaged
     │   └── UploadDamaged            the bytes stored are not the bytes sent
     │       └── StorageMissing           ... they are not there at all
     ├── LimitExceeded            a size, count or rate over what is allowed
@@ -159,6 +160,12 @@ class BadOption(InputError):
     """An option is unknown or out of range."""
 
     code = "bad_option"
+
+
+class BadGzip(InputError):
+    """A gzip file came damaged or cut off. Once it is stored, the same finding is `UploadDamaged`: ours."""
+
+    code = "bad_gzip"
 
 
 class UploadDamaged(InputError):

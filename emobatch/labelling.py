@@ -92,5 +92,6 @@ def _cancel(client: Client, job_id: str, display: Display, again: Callable[[str,
         return f"Interrupted. The job was not cancelled; look at it with: {again('status', job_id)}"
     if job.state in _GOOD:
         return f"Interrupted, but the job was done already; get its result with: {again('download', job_id)}"
-    said = f"Cancelled: {job.rows_done:,} of {job.rows_total:,} rows were labelled."
-    return f"{said} To get them: {again('download', job_id)}" if job.rows_done else said
+    labelled = job.rows_ok + job.rows_skipped  # The rest counts as failed: they were cancelled.
+    said = f"Cancelled: {labelled:,} of {job.rows_total:,} rows were labelled."
+    return f"{said} To get them: {again('download', job_id)}" if labelled else said

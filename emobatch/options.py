@@ -74,6 +74,7 @@ def reading_options(command: Command) -> Command:
     @click.option("--delimiter", metavar="C", help="One of , ; | \\t or tab; none: one column.")
     @click.option("--encoding", metavar="E", help="utf-8, utf-16, cp1252, shift_jis ...")
     @click.option("--header/--no-header", default=None, help="Whether the first line names the columns.")
+    @click.option("--quoting/--no-quoting", default=None, help='Whether " encloses cells.')
     @wraps(command)
     def gathered(
         *arguments: Any,
@@ -81,9 +82,16 @@ def reading_options(command: Command) -> Command:
         delimiter: str | None,
         encoding: str | None,
         header: bool | None,
+        quoting: bool | None,
         **rest: Any,
     ) -> Any:
-        reading = {"text_column": text_column, "delimiter": delimiter, "encoding": encoding, "header": header}
+        reading = {
+            "text_column": text_column,
+            "delimiter": delimiter,
+            "encoding": encoding,
+            "header": header,
+            "quoting": quoting,
+        }
         return command(*arguments, reading=reading, **rest)
 
     return gathered

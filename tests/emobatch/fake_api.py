@@ -144,7 +144,7 @@ class FakeApi:
             "rows_total_final": True,
             "rows_ok": job["rows"] if done else 0,
             "rows_skipped": 0,
-            "rows_failed": 0,
+            "rows_failed": job["rows"] if job["cancelled"] else 0,
             "rate": 12.5,
             "eta_s": 3.0,
             "waiting_for": None,

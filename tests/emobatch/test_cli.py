@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import os
@@ -82,7 +83,7 @@ def test_a_file_is_labelled_beside_itself_and_stdout_stays_empty(api, run, csv_f
 
 
 def test_every_option_reaches_the_server(api, run, csv_file):
-    reading = ("--text-column", "2", "--delimiter", r"\t", "--encoding", "cp1252", "--no-header")
+    reading = ("--text-column", "2", "--delimiter", r"\t", "--encoding", "cp1252", "--no-header", "--no-quoting")
     view = ("--taxonomy", "sentiment", "--threshold", "0.25", "--scores", "all", "--output-encoding", "same")
     assert run("label", csv_file, "-o", "out.csv", *reading, *view).code == 0
     created = next(asked for asked in api.asked if asked.method == "POST")
@@ -92,6 +93,7 @@ def test_every_option_reaches_the_server(api, run, csv_file):
         "delimiter": r"\t",
         "encoding": "cp1252",
         "header": "no",
+        "quoting": "no",
     }
     assert api.asked[-1].query == {
         "taxonomy": "sentiment",
@@ -392,12 +394,14 @@ def test_who_asks_gets_the_traceback(run, csv_file, monkeypatch, asked):
         run(*words)
 
 
-def test_a_full_disk_is_said_in_the_systems_words(run, csv_file):
-    if not Path("/dev/full").exists():
-        pytest.skip("This system has no /dev/full.")
-    ran = run("label", csv_file, "-o", "/dev/full")
-    assert ran.code == 1
-    assert "No space left on device" in ran.err
+def test_a_full_disk_is_said_in_the_systems_words(run, csv_file, monkeypatch):
+    def no_space(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", no_space)
+    ran = run("label", csv_file)
+    assert (ran.code, ran.err.splitlines()[-1]) == (1, "Error: No space left on device.")
+    assert sorted(path.name for path in csv_file.parent.iterdir()) == ["reviews.csv"]
 
 
 # --- the local stack --------------------------------------------------------------------------------------------------

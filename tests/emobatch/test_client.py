@@ -255,7 +255,7 @@ def test_a_broken_download_starts_again_and_replaces_the_file_at_once(api, clien
     target = tmp_path / "out.csv"
     target.write_text("old")
     api.result = os.urandom(1_000_000)
-    api.faults["results"] = [DROPPED, Answer(200, api.result, cut=700_000), Answer(200, api.result, cut=0)]
+    api.faults["results"] = [DROPPED, Answer(200, b"x" * 2_000_000, cut=1_500_000), Answer(200, cut=0)]
     seen: list[tuple[int, str]] = []
 
     def watch(done: int, _: int) -> None:

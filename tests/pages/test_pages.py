@@ -3,53 +3,18 @@
 from __future__ import annotations
 
 import csv
-import os
-import shutil
+import re
 from pathlib import Path
 
 import pytest
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+playwright = pytest.importorskip("playwright.sync_api")
+expect = playwright.expect
+
 EXAMPLE = Path(__file__).parents[2] / "examples" / "reviews.csv"
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-FLAGS += ["--disable-component-update", "--disable-sync"]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield opened
-        opened.close()
-
-
-@pytest.fixture
-def page(browser, local_stack):
-    """A signed-in page; whatever its console complains of fails the test."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
-    opened = context.new_page()
-    complaints: list[str] = []
-    opened.on("pageerror", lambda error: complaints.append(str(error)))
-    opened.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    opened.goto(f"{local_stack.url}/sign-in?token={local_stack.token}")
-    yield opened
-    context.close()
-    # A refused upload is a 422 of our own API, which the browser reports by itself.
-    assert [complaint for complaint in complaints if "status of 422" not in complaint] == []
-
-
-def keep(page, name: str) -> None:
-    """Saves a picture where `EMOBATCH_SCREENSHOTS` says, for people to look at."""
-    if folder := os.environ.get("EMOBATCH_SCREENSHOTS"):
-        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
-
-
-def test_a_file_goes_in_and_comes_back_labelled(page, tmp_path):
+def test_a_file_goes_in_and_comes_back_labelled(page, keep, tmp_path):
     keep(page, "upload")
     page.set_input_files("#file", EXAMPLE)
     page.click("#go")
@@ -78,7 +43,7 @@ def test_a_file_goes_in_and_comes_back_labelled(page, tmp_path):
     keep(page, "jobs-narrow")
 
 
-def test_a_wrong_file_is_refused_in_words(page, tmp_path):
+def test_a_wrong_file_is_refused_in_words(page, keep, tmp_path):
     wrong = tmp_path / "table.csv"
     wrong.write_bytes(b"a,b\n1,2\n3,4\n")
     page.set_input_files("#file", wrong)
@@ -87,7 +52,88 @@ def test_a_wrong_file_is_refused_in_words(page, tmp_path):
     keep(page, "refused")
 
 
-def test_nobody_gets_in_without_a_token(browser, local_stack):
+def slow_file(path: Path) -> Path:
+    """A file that takes some seconds: a worker remembers texts, so every one is new, in each file of another name."""
+    path.write_text("text\n" + "".join(f"{path.stem} {n} is a number that nobody expected\n" for n in range(3000)))
+    return path
+
+
+def send(page, file: Path) -> None:
+    page.set_input_files("#file", file)
+    page.click("#go")
+    page.wait_for_url("**/jobs/*", timeout=20_000)
+
+
+def test_progress_moves_by_itself_and_the_finished_page_follows(page, tmp_path):
+    send(page, slow_file(tmp_path / "numbers.csv"))
+    expect(page).to_have_title(re.compile(r"^[\d.]+ % numbers.csv"), timeout=20_000)
+    page.wait_for_selector("#bars .bars")
+    page.wait_for_selector("#rows tbody tr")
+    expect(page).to_have_title(re.compile("^Done"), timeout=60_000)
+    expect(page.get_by_role("button", name="Download CSV")).to_have_count(1)
+    expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
+    assert page.locator("#live").get_attribute("hx-trigger") is None
+
+
+def test_a_job_is_cancelled_and_deleted_by_its_buttons(page, keep, tmp_path):
+    send(page, slow_file(tmp_path / "unwanted.csv"))
+    page.get_by_role("button", name="Cancel").click()
+    page.wait_for_selector("#live .badge-state:has-text('Cancelled')")
+    page.get_by_text("Delete …").click()
+    keep(page, "delete")
+    page.get_by_role("button", name="Delete this job").click()
+    page.wait_for_url("**/jobs")
+    assert not page.get_by_text("unwanted.csv").count()
+
+
+def test_rows_are_filtered_in_place(page):
+    send(page, EXAMPLE)
+    expect(page).to_have_title(re.compile("^Done"), timeout=60_000)
+    page.wait_for_load_state("networkidle")
+    page.select_option("#label", "joy")
+    expect(page.locator("#rows .emotion", has_not_text="joy")).to_have_count(0)
+    page.click("#rows >> text=Next rows")
+    page.wait_for_selector("#rows >> text=First rows")
+    assert set(page.locator("#rows .emotion").all_text_contents()) == {"joy"}
+
+
+def test_a_server_that_is_away_is_said_and_forgotten(page, tmp_path):
+    send(page, slow_file(tmp_path / "away.csv"))
+    page.route("**/live", lambda route: route.abort())
+    page.wait_for_selector("#offline:visible")
+    page.unroute("**/live")
+    page.wait_for_selector("#offline", state="hidden")
+
+
+@pytest.mark.parametrize("path", ["/", "/jobs", "/docs", "/sign-in"])
+def test_a_phone_needs_no_sideways_scrolling(page, local_stack, path):
+    page.set_viewport_size({"width": 320, "height": 640})
+    page.goto(local_stack.url + path)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+
+
+def test_everything_works_without_scripts(browser, local_stack):
+    context = browser.new_context(java_script_enabled=False, accept_downloads=True)
+    page = context.new_page()
+    page.goto(f"{local_stack.url}/sign-in")
+    page.fill("#token", local_stack.token)
+    page.get_by_role("button", name="Sign in").click()
+    page.set_input_files("#file", EXAMPLE)
+    page.click("summary")
+    page.fill("#text_column", "nowhere")
+    page.click("#go")
+    assert page.get_by_text("nowhere").count()
+    page.set_input_files("#file", EXAMPLE)
+    page.fill("#text_column", "text")
+    page.click("#go")
+    page.wait_for_selector("text=Download CSV", timeout=60_000)  # the page reloads itself until then
+    with page.expect_download() as download:
+        page.click("text=Download CSV")
+    assert download.value.suggested_filename == "reviews.labelled.csv"
+    context.close()
+
+
+def test_nobody_gets_in_without_a_token(browser, keep, local_stack):
     context = browser.new_context()
     page = context.new_page()
     page.goto(f"{local_stack.url}/jobs")

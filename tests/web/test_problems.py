@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+
 import pytest
 from sqlalchemy.exc import OperationalError, TimeoutError
 
@@ -30,6 +32,22 @@ def test_every_error_has_a_status():
     assert said["unavailable"] == 503
     assert said["storage_missing"] == said["upload_damaged"] == 500
     assert said["error"] == 500
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda packed: packed[:-9], "cut off"),
+        (lambda packed: packed[:10] + b"\xff" * 40 + packed[50:], "damaged near"),
+    ],
+    ids=["cut off", "overwritten"],
+)
+def test_a_gzip_file_that_came_damaged_is_its_senders(ask, damage, words):
+    rows = "".join(f"{n},this is sentence number {n}\n" for n in range(2000))
+    refused = ask("POST", "/jobs", data=damage(gzip.compress(f"id,text\n{rows}".encode())), content_type="text/csv")
+    assert (refused.status_code, refused.json["code"]) == (422, "bad_gzip")
+    assert words in refused.json["detail"]
+    assert ask("GET", "/jobs").json["jobs"] == []
 
 
 @pytest.mark.parametrize(

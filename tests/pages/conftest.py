@@ -1,0 +1,52 @@
+"""A signed-in page of the real stack in Debian's Chromium; what its console complains of fails the test."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+FLAGS += ["--disable-component-update", "--disable-sync"]
+
+# A refused upload is a 422 of our own API, which the browser reports by itself; so is one that a test cut off.
+EXPECTED = ("status of 422", "net::ERR_FAILED", "htmx:sendError", "htmx:afterRequest")
+
+
+@pytest.fixture(scope="session")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api")
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine")
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def page(browser, local_stack):
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    opened = context.new_page()
+    complaints: list[str] = []
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    opened.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    opened.goto(f"{local_stack.url}/sign-in?token={local_stack.token}")
+    yield opened
+    context.close()
+    assert [complaint for complaint in complaints if not any(part in complaint for part in EXPECTED)] == []
+
+
+@pytest.fixture
+def keep():
+    """Saves a picture where `EMOBATCH_SCREENSHOTS` says, for people to look at."""
+
+    def save(page, name: str) -> None:
+        if folder := os.environ.get("EMOBATCH_SCREENSHOTS"):
+            page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+
+    return save
