@@ -261,7 +261,9 @@ def test_a_broken_download_starts_again_and_replaces_the_file_at_once(api, clien
     def watch(done: int, _: int) -> None:
         seen.append((done, target.read_text("latin-1")[:3]))
 
-    assert client.download_to(job_id, target, View("sentiment"), output_encoding="same", progress=watch) == target
+    with target.open() as reader:
+        assert client.download_to(job_id, target, View("sentiment"), output_encoding="same", progress=watch) == target
+        assert reader.read() == "old"  # Renamed over, not written over: who reads the old file goes on reading it.
     assert target.read_bytes() == api.result
     assert {old for _, old in seen} == {"old"}
     assert [path.name for path in tmp_path.iterdir() if "out" in path.name] == ["out.csv"]
