@@ -54,15 +54,24 @@ def authenticate(session: Session, settings: Settings, presented: str) -> uuid.U
             key_id = uuid.UUID(hex=parts[1])
         except ValueError:
             raise _refused() from None
-        row = session.execute(text("SELECT * FROM find_api_key(:id)"), {"id": key_id}).one_or_none()
-        if row and _is_good(row, _hmac(settings, parts[2])):
+        row = _find_key(session, key_id)
+        if row and hmac.compare_digest(_hmac(settings, parts[2]), row.secret_hmac) and _in_force(row):
             return row.account_id
     raise _refused()
 
 
-def _is_good(row: Row[Any], given: bytes) -> bool:
-    expired = row.expires_at is not None and row.expires_at <= datetime.now(UTC)
-    return hmac.compare_digest(given, row.secret_hmac) and not expired and row.revoked_at is None
+def key_in_force(session: Session, key_id: uuid.UUID, account_id: uuid.UUID) -> bool:
+    """Whether a key with which somebody signed in to this account is still neither revoked nor expired."""
+    row = _find_key(session, key_id)
+    return row is not None and row.account_id == account_id and _in_force(row)
+
+
+def _find_key(session: Session, key_id: uuid.UUID) -> Row[Any] | None:
+    return session.execute(text("SELECT * FROM find_api_key(:id)"), {"id": key_id}).one_or_none()
+
+
+def _in_force(row: Row[Any]) -> bool:
+    return row.revoked_at is None and (row.expires_at is None or row.expires_at > datetime.now(UTC))
 
 
 def _hmac(settings: Settings, secret: str) -> bytes:

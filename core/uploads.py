@@ -22,7 +22,8 @@ from sqlalchemy.orm import Session
 
 from core import idempotency, jobs, registry
 from core.db import Database
-from core.errors import EmobatchError, LimitExceeded, Unavailable
+from core.errors import BadGzip, EmobatchError, LimitExceeded, StorageMissing, Unavailable, UploadDamaged
+from core.ledger import changed
 from core.ledger.commits import to_json
 from core.model_directory import ModelDirectory
 from core.models import Upload
@@ -30,6 +31,9 @@ from core.settings import Settings
 from core.states import UploadState
 from core.storage import Storage
 from core.table import CheckResult, Format, Overrides, StreamCheck, TextColumn, choose_text_column, detect, preview
+
+CANONICAL = ".canonical"
+"""What the key of a canonical form has more than its upload's."""
 
 
 @dataclass(frozen=True)
@@ -105,8 +109,11 @@ class Uploads:
             check = self._receive(account_id, upload_id, token, request, blocks)
             found, column = self._inspect(key, check, request)
             return self._settle(account_id, upload_id, token, request, check, found, column)
-        except BaseException:
+        except BaseException as error:
             self._abandon(account_id, upload_id, token)
+            if isinstance(error, UploadDamaged) and not isinstance(error, StorageMissing):
+                # Found while it arrives, the damage is the sender's; once stored it would be ours.
+                raise BadGzip(error.what, next_step=error.next_step) from error
             raise
 
     def _begin(self, account_id: uuid.UUID, request: JobRequest) -> tuple[uuid.UUID, int]:
@@ -241,17 +248,18 @@ def upload_key(upload_id: uuid.UUID) -> str:
 
 def canonical_key(upload_id: uuid.UUID) -> str:
     """Where an upload's canonical UTF-8 form lies, if it has one."""
-    return f"{upload_key(upload_id)}.canonical"
+    return upload_key(upload_id) + CANONICAL
 
 
 def _renew(session: Session, upload_id: uuid.UUID, token: int, lease_s: float) -> None:
-    held = session.execute(
-        text("""
+    held = changed(
+        session,
+        """
         UPDATE upload SET lease_until = now() + make_interval(secs => :lease_s)
         WHERE id = :id AND lease_token = :token AND state = 'receiving'
-        """),
+        """,
         {"lease_s": lease_s, "id": upload_id, "token": token},
-    ).rowcount  # type: ignore[attr-defined]
+    )
     if not held:
         raise _lease_lost()
 

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import hmac
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from flask import Flask, g, request, session
 from flask.sessions import SecureCookieSessionInterface
-from sqlalchemy import text
 
 from core import accounts
 from core.errors import NotSignedIn
@@ -124,13 +123,9 @@ def _token_still_good(account_id: uuid.UUID) -> bool:
 
 
 def _key_still_good(account_id: uuid.UUID) -> bool:
+    key_id = uuid.UUID(hex=session.get(_KEY, uuid.UUID(int=0).hex))
     with state().db.transaction() as db:
-        key = db.execute(
-            text("SELECT * FROM find_api_key(:id)"), {"id": uuid.UUID(hex=session.get(_KEY, uuid.UUID(int=0).hex))}
-        ).one_or_none()
-    if key is None or key.account_id != account_id or key.revoked_at is not None:
-        return False
-    return key.expires_at is None or key.expires_at > datetime.now(UTC)
+        return accounts.key_in_force(db, key_id, account_id)
 
 
 def _token_mark(settings: Settings) -> str:

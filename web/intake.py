@@ -17,7 +17,7 @@ from flask import Flask, request
 from werkzeug.exceptions import ClientDisconnected
 from werkzeug.wrappers import Response
 
-from core.errors import BadGzip, LimitExceeded, StorageMissing, UploadDamaged
+from core.errors import LimitExceeded
 from core.queue import ring
 from core.table import Overrides
 from core.uploads import Accepted, JobRequest
@@ -86,7 +86,6 @@ def create_job(options: CreateOptions) -> Accepted:
         EmobatchError: as `core.uploads.Uploads.accept`.
         TooMany: the account has too many unfinished jobs. Said before the file is read.
         BrokenOff: the body is not whole, or stood still for too long.
-        BadGzip: the body is gzip, and damaged.
     """
     account_id = require_account()
     with _patience():
@@ -97,10 +96,6 @@ def create_job(options: CreateOptions) -> Accepted:
             if blocks.started:
                 raise
             raise TooMany(error.what, next_step=error.next_step) from error
-        except StorageMissing:
-            raise
-        except UploadDamaged as error:
-            raise BadGzip(error.what, next_step=error.next_step) from error
     if not accepted.repeated:
         ring(state().ringer)
         log.info("job accepted", job_id=str(accepted.job_id), bytes=accepted.answer["bytes"])

@@ -18,7 +18,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 from sqlalchemy import text
 
-from core import ledger, queue, registry
+from core import ledger, queue
 from core.db import Database
 from core.errors import EmobatchError
 from core.ledger.recovery import HeldLease
@@ -110,7 +110,6 @@ class Caretaker:
     def _sweep(self) -> None:
         slots = self._settings.worker_slots
         with self._db.transaction() as session:
-            registry.register(session, self._model)
             session.execute(
                 text("""
                 INSERT INTO worker (id, models, slots) VALUES (:id, ARRAY[:model], :slots)

@@ -18,14 +18,15 @@ from core import ledger, registry
 from core.db import Database
 from core.errors import EmobatchError, InputError, LimitExceeded, Unavailable
 from core.ledger import ChunkLease, ChunkResult, IngestLease, StaleLease
-from core.model_directory import ModelDirectory
+from core.model_directory import ModelDirectory, find_model
 from core.models import Job
 from core.settings import Settings
 from core.states import IngestState
-from core.storage import Storage
+from core.storage import Storage, open_storage
 from core.uploads import canonical_key
 from worker import classify, ingest
 from worker.classify import Scorer
+from worker.engine import available_cores, load_engine
 from worker.heartbeat import Heartbeat
 from worker.trace import Trace
 
@@ -209,13 +210,15 @@ class Shift:
         """
         give_up = time.monotonic() + self._settings.lease_s
         pause = 0.1
+        unsure = False
         while True:
             try:
                 with self._db.transaction() as session:
-                    if ledger.is_committed(session, lease):
+                    if unsure and ledger.is_committed(session, lease):
                         return True  # perhaps the last one: `finish` looks again
                     return ledger.commit_chunk(session, lease, result)
             except Unavailable:
+                unsure = True
                 if time.monotonic() > give_up:
                     raise
                 time.sleep(pause)
@@ -261,10 +264,6 @@ class _Warden:
 
 def open_shift(settings: Settings, worker_id: str) -> Shift:
     """The shift of this process: its own connections, its own engine."""
-    from core.model_directory import find_model
-    from core.storage import open_storage
-    from worker.engine import available_cores, load_engine
-
     model = ModelDirectory.load(find_model(settings.model))
     db = Database(settings.database_url.get_secret_value(), "emobatch_worker", pool_size=2)
     with db.transaction() as session:

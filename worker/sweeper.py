@@ -13,6 +13,7 @@ from core.db import Database
 from core.ledger import changed
 from core.settings import Settings
 from core.storage import Storage
+from core.uploads import CANONICAL, canonical_key
 
 log = structlog.get_logger(__name__)
 
@@ -110,12 +111,12 @@ def _remove_uploads(db: Database, storage: Storage) -> None:
             text("""
             UPDATE upload SET state = 'deleting', lease_token = lease_token + 1
             WHERE state = 'deleting' OR (state = 'receiving' AND lease_until < now())
-            RETURNING id, key, canonical_key
+            RETURNING id, key
             """)
         ).all()
     for upload in doomed:
         storage.delete(upload.key)
-        storage.delete(upload.canonical_key or f"{upload.key}.canonical")
+        storage.delete(canonical_key(upload.id))
         with db.transaction() as session:
             changed(
                 session,
@@ -138,17 +139,10 @@ def remove_orphans(db: Database, storage: Storage) -> int:
     for at in range(0, len(keys), 1_000):
         some = keys[at : at + 1_000]
         with db.transaction() as session:
-            known = set(
-                session.scalars(
-                    text("""
-                    SELECT key FROM upload WHERE key = ANY(:keys)
-                    UNION SELECT key || '.canonical' FROM upload WHERE key || '.canonical' = ANY(:keys)
-                    """),
-                    {"keys": some},
-                )
-            )
-        for key in some:
-            if key not in known:
+            uploads = [key.removesuffix(CANONICAL) for key in some]
+            known = set(session.scalars(text("SELECT key FROM upload WHERE key = ANY(:keys)"), {"keys": uploads}))
+        for key, upload in zip(some, uploads, strict=True):
+            if upload not in known:
                 storage.delete(key)
                 removed += 1
     if removed:
