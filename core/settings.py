@@ -29,7 +29,8 @@ class Settings(BaseSettings):
     model: Path | None = None
     """A model directory; by default the one that is shipped."""
     engine: str = "auto"
-    """``auto`` (torch on CUDA, else ONNX Runtime), ``onnx``, ``torch``."""
+    """``auto`` (torch on CUDA, else ONNX Runtime), ``onnx``, ``torch``; ``null``: a checksum in place of the model, for
+    benchmarks and fault tests. Its labels mean nothing."""
     cache_dir: Path | None = None
     """Where the ONNX graph built from the weights is kept; by default the platform's cache folder."""
 

@@ -17,7 +17,7 @@ class NullScorer:
         self._on_text = on_text
         self.calls: list[list[str]] = []
 
-    def score(self, texts: Sequence[str]) -> Scored:
+    def score(self, texts: Sequence[str], scope: bytes = b"") -> Scored:
         """Logits (n, 28) within ±4, the same for the same text; a text with ``long`` in it takes two windows."""
         self.calls.append(list(texts))
         for text in texts:

@@ -31,8 +31,8 @@ UNREADABLE = "the model could not read this text"
 class Scorer(Protocol):
     """What classifying needs of an engine."""
 
-    def score(self, texts: Sequence[str]) -> Scored:
-        """Logits (n, 28) float16 and windows (n,) of texts."""
+    def score(self, texts: Sequence[str], scope: bytes = b"") -> Scored:
+        """Logits (n, 28) float16 and windows (n,) of texts; what it remembers, it remembers within `scope`."""
 
 
 @dataclass
@@ -45,6 +45,8 @@ class Rows:
     logits: np.ndarray
     """(n, 28) float16, NaN until scored."""
     detail: dict[str, Any]
+    scope: bytes = b""
+    """The job, as far as an engine's memory goes."""
     identical: int = 0
 
     @property
@@ -103,7 +105,8 @@ def read_rows(storage: Storage, lease: ChunkLease, *, max_text_chars: int, n_lab
             row=lease.first_row,
             line=lease.first_line,
         )
-    return Rows(texts, flags, status, np.full((len(texts), n_labels), np.nan, dtype="<f2"), {})
+    logits = np.full((len(texts), n_labels), np.nan, dtype="<f2")
+    return Rows(texts, flags, status, logits, {}, scope=lease.source.job_id.bytes)
 
 
 def score_rows(rows: Rows, engine: Scorer) -> None:
@@ -112,7 +115,7 @@ def score_rows(rows: Rows, engine: Scorer) -> None:
     if not todo:
         return
     try:
-        scored = engine.score([rows.texts[index] for index in todo])
+        scored = engine.score([rows.texts[index] for index in todo], rows.scope)
     except Exception as error:  # whatever a runtime raises, it must cost one row and not the job
         log.warning("batch failed, trying row by row", reason=type(error).__name__, rows=len(todo))
         for index in todo:
@@ -141,7 +144,7 @@ def score_isolated(
 
 def _score_alone(rows: Rows, index: int, engine: Scorer) -> None:
     try:
-        rows.put([index], engine.score([rows.texts[index]]))
+        rows.put([index], engine.score([rows.texts[index]], rows.scope))
     except Exception as error:  # as above: this row's fault, and nobody else's
         log.warning("row failed", reason=type(error).__name__)
         rows.fail(index, UNREADABLE)

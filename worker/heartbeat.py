@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -72,12 +73,21 @@ class Heartbeat:
     def _renew(self, leases: list[Lease]) -> None:
         try:
             with self._db.transaction() as session:
-                refused = [lease for lease in leases if not _renew_one(session, lease, self._lease_s)]
+                refused = [
+                    lease for lease in sorted(leases, key=_turn) if not _renew_one(session, lease, self._lease_s)
+                ]
         except Unavailable:
             log.warning("heartbeat missed", leases=len(leases))
             return
         with self._lock:
             self._lost.update(id(lease) for lease in refused if id(lease) in self._held)
+
+
+def _turn(lease: Lease) -> tuple[bool, uuid.UUID, int]:
+    """The order in which the ledger takes locks: chunks as they are numbered, then jobs. Another one could deadlock."""
+    if isinstance(lease, ChunkLease):
+        return False, lease.source.job_id, lease.chunk_no
+    return True, lease.source.job_id, 0
 
 
 def _renew_one(session: Session, lease: Lease, lease_s: float) -> bool:

@@ -5,9 +5,6 @@ The task body is a call of `Shift.tick`; everything here runs without Celery, an
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
 import time
 from collections.abc import Callable
 from functools import cached_property
@@ -16,28 +13,23 @@ import structlog
 
 from core import ledger, registry
 from core.db import Database
-from core.errors import EmobatchError, InputError, LimitExceeded, Unavailable
-from core.ledger import ChunkLease, ChunkResult, IngestLease, StaleLease
+from core.errors import InputError, LimitExceeded, Unavailable
+from core.ledger import IngestLease, StaleLease
 from core.model_directory import ModelDirectory, find_model
 from core.models import Job
 from core.settings import Settings
 from core.states import IngestState
 from core.storage import Storage, open_storage
 from core.uploads import canonical_key
-from worker import classify, ingest
+from worker import ingest, settle
+from worker.chunks import Chunks
 from worker.classify import Scorer
 from worker.engine import available_cores, load_engine
+from worker.engine.null import NULL, NullEngine
 from worker.heartbeat import Heartbeat
 from worker.trace import Trace
 
 log = structlog.get_logger(__name__)
-
-CONDEMNED_AFTER = 2
-"""Isolated crashes on one row after which it is not tried again."""
-
-
-LONG_TEXT_CHARS = 10_000
-"""Each further so many characters give an isolated row its time limit once more."""
 
 
 class Shift:
@@ -60,8 +52,16 @@ class Shift:
         self._model = model
         self._load_scorer = load_scorer
         self._worker_id = worker_id
-        self._trace = trace
         self._heartbeat = Heartbeat(db, lease_s=settings.lease_s, limit_s=settings.task_limit_s)
+        self._chunks = Chunks(
+            db=db,
+            storage=storage,
+            settings=settings,
+            model=model,
+            scorer=lambda: self.scorer,
+            heartbeat=self._heartbeat,
+            trace=trace,
+        )
         self._chunk_s = settings.claim_s
         """Recent seconds per chunk, which decide how many are claimed at once."""
 
@@ -107,7 +107,7 @@ class Shift:
                 complete = self._commit_slice(lease, cut)
                 bound.info("slice cut", chunks=len(cut.chunks), rows=cut.row - 1, finished=cut.finished)
                 if complete:
-                    self._finish(lease)
+                    settle.finish(self._db, lease)
             except StaleLease:
                 bound.info("ingest lease lost", token=lease.token)
             except (InputError, LimitExceeded) as error:
@@ -116,7 +116,7 @@ class Shift:
                     ledger.fail_job(session, lease.source.job_id, error)
             except Unavailable as error:
                 bound.warning("ingest postponed", code=error.code)
-                self._give_back(lease)
+                settle.give_back(self._db, lease)
         return True
 
     def _convert(self, lease: IngestLease) -> None:
@@ -144,128 +144,17 @@ class Shift:
             )
         if not leases:
             return False
+        started = time.monotonic()
         with self._heartbeat.holding(leases):
-            for lease in leases:
-                started = time.monotonic()
-                self._one_chunk(lease)
-                self._heartbeat.let_go(lease)
-                self._chunk_s = 0.7 * self._chunk_s + 0.3 * (time.monotonic() - started)
+            self._chunks.work_off(leases)
+        self._chunk_s = 0.7 * self._chunk_s + 0.3 * (time.monotonic() - started) / len(leases)
         return True
-
-    def _one_chunk(self, lease: ChunkLease) -> None:
-        bound = log.bind(job_id=str(lease.source.job_id), chunk=lease.chunk_no)
-        if self._heartbeat.lost(lease):
-            bound.info("lease lost before the chunk was begun", token=lease.token)
-            return
-        try:
-            rows = classify.read_rows(
-                self._storage,
-                lease,
-                max_text_chars=self._settings.max_text_chars,
-                n_labels=len(self._model.labels),
-            )
-            self._trace.begin(lease.source.job_id, lease.chunk_no)
-            if lease.isolated:
-                self._score_isolated(lease, rows)
-            else:
-                classify.score_rows(rows, self.scorer)
-            self._trace.end()
-            if self._commit_chunk(lease, classify.summarise(rows, self._model)):
-                self._finish(lease)
-        except StaleLease:
-            bound.info("stale result refused", token=lease.token)
-        except InputError as error:
-            bound.error("chunk unreadable", code=error.code)
-            with self._db.transaction() as session:
-                ledger.fail_job(session, lease.source.job_id, error)
-        except Unavailable as error:
-            bound.warning("chunk postponed", code=error.code)
-            self._give_back(lease)
-        finally:
-            self._trace.end()
-
-    def _score_isolated(self, lease: ChunkLease, rows: classify.Rows) -> None:
-        with self._db.transaction() as session:
-            condemned = ledger.condemned_rows(session, lease, CONDEMNED_AFTER)
-        warden = _Warden(self._settings.isolated_row_s)
-        scorer = self.scorer  # loading it is not the row's doing
-
-        def before_row(row_no: int, text: str) -> None:
-            with self._db.transaction() as session:
-                ledger.note_isolated_row(session, lease, row_no)
-            # A cell of 100,000 characters is a thousand windows: slow, and no fault of its own.
-            warden.restart(1 + len(text) / LONG_TEXT_CHARS)
-
-        try:
-            classify.score_isolated(rows, scorer, condemned=condemned, first_row=lease.first_row, before_row=before_row)
-        finally:
-            warden.stop()
-
-    def _commit_chunk(self, lease: ChunkLease, result: ChunkResult) -> bool:
-        """Commits; when the answer to COMMIT is lost, reads the ledger until it says what happened.
-
-        Raises:
-            StaleLease: the ledger holds another's result, or will.
-            Unavailable: Postgres stayed away for a whole lease; the chunk will be claimed again.
-        """
-        give_up = time.monotonic() + self._settings.lease_s
-        pause = 0.1
-        unsure = False
-        while True:
-            try:
-                with self._db.transaction() as session:
-                    if unsure and ledger.is_committed(session, lease):
-                        return True  # perhaps the last one: `finish` looks again
-                    return ledger.commit_chunk(session, lease, result)
-            except Unavailable:
-                unsure = True
-                if time.monotonic() > give_up:
-                    raise
-                time.sleep(pause)
-                pause = min(2.0, pause * 2)
-
-    def _finish(self, lease: ChunkLease | IngestLease) -> None:
-        with self._db.transaction() as session:
-            state = ledger.finish(session, lease.source.job_id)
-        if state:
-            log.info("job finished", job_id=str(lease.source.job_id), state=state.value)
-
-    def _give_back(self, lease: ChunkLease | IngestLease) -> None:
-        """Returns a lease after a passing fault; if that fails as well, it runs out by itself."""
-        try:
-            with self._db.transaction() as session:
-                if isinstance(lease, ChunkLease):
-                    ledger.release_chunk(session, lease, after_s=2.0)
-                else:
-                    ledger.release_ingest(session, lease, after_s=2.0)
-        except EmobatchError as error:
-            log.warning("lease left to run out", code=error.code)
-
-
-class _Warden:
-    """Kills this process when one isolated row takes too long: native code heeds nothing milder."""
-
-    def __init__(self, limit_s: float) -> None:
-        self._limit_s = limit_s
-        self._timer: threading.Timer | None = None
-
-    def restart(self, share: float) -> None:
-        """Gives the next row `share` times the limit."""
-        self.stop()
-        self._timer = threading.Timer(share * self._limit_s, os.kill, (os.getpid(), signal.SIGKILL))
-        self._timer.daemon = True
-        self._timer.start()
-
-    def stop(self) -> None:
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None
 
 
 def open_shift(settings: Settings, worker_id: str) -> Shift:
     """The shift of this process: its own connections, its own engine."""
     model = ModelDirectory.load(find_model(settings.model))
-    db = Database(settings.database_url.get_secret_value(), "emobatch_worker", pool_size=2)
+    db = Database(settings.database_url.get_secret_value(), "emobatch_worker", pool_size=3)
     with db.transaction() as session:
         registry.register(session, model)
     threads = settings.engine_threads or max(1, available_cores() // settings.worker_slots)
@@ -274,13 +163,17 @@ def open_shift(settings: Settings, worker_id: str) -> Shift:
         storage=open_storage(settings.storage_url),
         settings=settings,
         model=model,
-        load_scorer=lambda: load_engine(
-            model,
-            kind=settings.engine,
-            threads=threads,
-            token_budget=settings.token_budget,
-            cache_dir=settings.cache_dir,
-            memory=settings.text_memory,
+        load_scorer=lambda: (
+            NullEngine(model)
+            if settings.engine == NULL
+            else load_engine(
+                model,
+                kind=settings.engine,
+                threads=threads,
+                token_budget=settings.token_budget,
+                cache_dir=settings.cache_dir,
+                memory=settings.text_memory,
+            )
         ),
         worker_id=worker_id,
         trace=Trace(),

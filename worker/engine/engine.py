@@ -1,14 +1,13 @@
 """The engine: texts in, the model's logits out, whatever runs the model.
 
-Each text is scored once, however often it stands in the call or was met before; the rest is tokenized, cut into
-windows, batched by length, run, pooled and put back in order. What else is in a batch changes a text's logits by the
-runtime's rounding only.
+Each text is scored once, however often it stands in the call or was met before in the same job; the rest is tokenized,
+cut into windows, batched by length, run, pooled and put back in order. What else is in a batch changes a text's logits
+by the runtime's rounding only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.model_directory import ModelDirectory
-from worker.batching import Indices, pad, plan_batches
+from worker.batching import plan_batches
 from worker.engine.memory import TextMemory
 from worker.engine.runtime import Runtime, available_cores, load_runtime
-from worker.engine.tokens import Ids, Tokens
+from worker.engine.tokens import Tokens, Windows
 
 DEFAULT_MEMORY = 50_000
 
@@ -45,7 +44,7 @@ class Engine:
     Args:
         model: the model directory.
         runtime: what runs it.
-        token_budget: padded tokens of one batch; 0: what the runtime is fastest with.
+        token_budget: tokens of one batch; 0: what the runtime is fastest with.
         memory: texts remembered over calls; None for none.
     """
 
@@ -55,24 +54,28 @@ class Engine:
         self.memory = memory
         self.token_budget = token_budget or runtime.token_budget
         self._tokens = Tokens(model)
-        self._lanes = ThreadPoolExecutor(runtime.lanes, "lane") if runtime.lanes > 1 else None
 
-    def score(self, texts: Sequence[str]) -> Scored:
+    def score(self, texts: Sequence[str], scope: bytes = b"") -> Scored:
         """The logits of `texts`, in their order; none gives none. An empty text is scored like any other.
+
+        Args:
+            texts: any number.
+            scope: at most 16 bytes. What is remembered is found again under the same scope only: a job's id, so that
+                no job can tell what another one held.
 
         Raises:
             ArithmeticError: the model gave NaN, so its weights or the device are broken.
         """
         place: dict[str, int] = {}
         row_of = np.array([place.setdefault(text, len(place)) for text in texts], dtype=np.int64)
-        logits, windows, n_run = self._score_distinct(list(place))
+        logits, windows, n_run = self._score_distinct(list(place), scope)
         return Scored(logits[row_of], windows[row_of], identical=len(texts) - n_run)
 
-    def _score_distinct(self, texts: list[str]) -> tuple[NDArray[np.float16], NDArray[np.int32], int]:
+    def _score_distinct(self, texts: list[str], scope: bytes) -> tuple[NDArray[np.float16], NDArray[np.int32], int]:
         """Logits and window counts of distinct texts, and how many of them the model was run for."""
         if self.memory is None:
             return *self._run(texts), len(texts)
-        keys = self.memory.keys(texts)
+        keys = self.memory.keys(texts, scope)
         known, known_logits, known_windows = self.memory.get_many(keys)
         new = np.flatnonzero(~known)
         new_logits, new_windows = self._run([texts[i] for i in new])
@@ -85,28 +88,23 @@ class Engine:
 
     def _run(self, texts: list[str]) -> tuple[NDArray[np.float16], NDArray[np.int32]]:
         """Tokenizes and runs every one of `texts`, and pools the windows of the long ones."""
-        per_text = list(self._tokens.windows(texts))
-        windows = np.array([len(one) for one in per_text], dtype=np.int32)
+        windows = self._tokens.windows(texts)
         if not texts:
-            return np.empty((0, len(self.model.labels)), dtype="<f2"), windows
-        logits = self._run_windows([window for one in per_text for window in one])
-        first = np.cumsum(windows) - windows
-        pooled = np.add.reduceat(logits, first, axis=0) / windows[:, None].astype(np.float32)
+            return np.empty((0, len(self.model.labels)), dtype="<f2"), windows.per_text
+        logits = self._run_windows(windows)
+        first = np.cumsum(windows.per_text) - windows.per_text
+        pooled = np.add.reduceat(logits, first, axis=0) / windows.per_text[:, None].astype(np.float32)
         if np.isnan(pooled).any():
             raise ArithmeticError(f"The model {self.model.name} gave NaN on {self.runtime.name}.")
-        return pooled.astype("<f2"), windows
+        return pooled.astype("<f2"), windows.per_text
 
-    def _run_windows(self, windows: list[Ids]) -> NDArray[np.float32]:
-        """(n, labels) logits of n windows, batch by batch, as many batches at once as the runtime has lanes."""
-        logits = np.empty((len(windows), len(self.model.labels)), dtype=np.float32)
-
-        def run(batch: Indices) -> None:
-            logits[batch] = self.runtime.run(*pad([windows[i] for i in batch], self._tokens.pad_id))
-
-        lengths = [len(window) for window in windows]
-        batches = plan_batches(lengths, self.token_budget, lanes=self.runtime.lanes)
-        for _ in self._lanes.map(run, batches) if self._lanes else map(run, batches):
-            pass  # map gives each batch's error to this thread
+    def _run_windows(self, windows: Windows) -> NDArray[np.float32]:
+        """(windows, labels) float32: each window's logits."""
+        batches = plan_batches(windows.lengths, self.token_budget)
+        logits = np.empty((len(windows.lengths), len(self.model.labels)), dtype=np.float32)
+        results = self.runtime.run([windows.rectangle(batch) for batch in batches])
+        for batch, result in zip(batches, results, strict=True):
+            logits[batch] = result
         return logits
 
 
@@ -125,7 +123,7 @@ def load_engine(
         model: the model directory.
         kind: `auto` (torch on CUDA, else ONNX Runtime), `onnx`, `torch`.
         threads: cores to use; 0: all that this process may use.
-        token_budget: padded tokens of one batch; 0: what the runtime is fastest with.
+        token_budget: tokens of one batch; 0: what the runtime is fastest with.
         cache_dir: where the ONNX graph is kept; None: the platform's cache folder.
         memory: texts whose logits are remembered over calls; 0: none.
 

@@ -8,6 +8,9 @@ step is exact, rounding apart:
   the two projections move from every token to once a row.
 - **No key bias**: it adds the same to every score of a query, and softmax does not see that. **No value bias**:
   attention weights sum to 1, so it passes through unchanged and joins the output projection's bias.
+- **No bias after the feed-forward.** It is added to the residual one LayerNorm earlier, where it costs nothing, and
+  taken out again of the bias that follows that LayerNorm's other reader.
+- **No mask**: a batch holds texts of one length, so there is no padding to hide (see `worker.batching`).
 - The scale 1/√d is in the query's weights.
 
 Only standard operators: ONNX Runtime fuses bias with GELU and transposes with products by itself. With its contrib
@@ -31,7 +34,6 @@ if TYPE_CHECKING:
 
 _OPSET = 20  # the first with Gelu
 _IR_VERSION = 10
-_MASKED = -1e9  # added to the scores of padding: softmax gives it exactly 0, and unlike -inf it can never give NaN
 _LAYER_NORM_EPS = 1e-12  # DistilBERT's
 
 
@@ -43,8 +45,8 @@ def graph_version() -> str:
 def build_graph(model: ModelDirectory, weights: Weights) -> bytes:
     """The model as a serialized ONNX ModelProto, float32, word embeddings stored in the weights' own precision.
 
-    Inputs are input_ids and attention_mask, (batch, length) int64, both dimensions free; the output is logits,
-    (batch, labels) float32. attention_mask must be 1 at [CLS].
+    The input is input_ids, (batch, length) int64, both dimensions free, every row of the same true length; the output
+    is logits, (batch, labels) float32.
 
     Raises:
         ModelDirectoryError: the weights do not fit the config, or the activation is not GELU.
@@ -71,16 +73,12 @@ class _Distilbert:
         model, onnx_type = self._model, self._helper.np_dtype_to_tensor_dtype
         int64, float32 = onnx_type(np.dtype(np.int64)), onnx_type(np.dtype(np.float32))
 
-        mask = self._op("Cast", "attention_mask", to=float32)
-        mask = self._op("Mul", self._op("Sub", mask, self._const("one", 1.0)), self._const("masked", -_MASKED))
         x = self._embeddings(float32)
-        mask_per_head = self._op("Unsqueeze", mask, self._ints("axes", 1, 2))  # (batch, 1, 1, length)
         for layer in range(model.n_layers - 1):
-            x = self._layer(layer, x, self._attention(layer, x, mask_per_head))
+            x = self._layer(layer, x, self._attention(layer, x))
         last = model.n_layers - 1
         cls = self._op("Gather", x, self._ints("first"), axis=1)  # (batch, dim)
-        mask_per_query = self._op("Unsqueeze", mask, self._ints("axis", 1))  # (batch, 1, length)
-        x = self._layer(last, cls, self._cls_attention(last, cls, x, mask_per_query))
+        x = self._layer(last, cls, self._cls_attention(last, cls, x))
         x = self._op("Relu", self._linear(x, *self._pair("pre_classifier", model.dim, model.dim)))
         labels = len(model.labels)
         self._linear(x, *self._pair("classifier", labels, model.dim), out="logits")
@@ -89,7 +87,7 @@ class _Distilbert:
         graph = self._helper.make_graph(
             self._nodes,
             "distilbert",
-            [value_info(name, int64, ["batch", "length"]) for name in ("input_ids", "attention_mask")],
+            [value_info("input_ids", int64, ["batch", "length"])],
             [value_info("logits", float32, ["batch", labels])],
             list(self._constants.values()),
         )
@@ -109,17 +107,17 @@ class _Distilbert:
         x = self._op("Add", x, self._op("Slice", self._const("positions", positions), zero, length, zero))
         return self._layer_norm(x, f"{prefix}LayerNorm")
 
-    def _attention(self, layer: int, x: str, mask: str) -> str:
+    def _attention(self, layer: int, x: str) -> str:
         """(batch, length, dim): what the heads gather, side by side; the output projection comes after."""
         wq, bq, wk, wv = self._queries_keys_values(layer)
         q = self._heads(self._linear(x, wq, bq), 0, 2, 1, 3)
         k = self._heads(self._linear(x, wk), 0, 2, 3, 1)
         v = self._heads(self._linear(x, wv), 0, 2, 1, 3)
-        weights = self._op("Softmax", self._op("Add", self._op("MatMul", q, k), mask), axis=-1)
+        weights = self._op("Softmax", self._op("MatMul", q, k), axis=-1)
         gathered = self._op("Transpose", self._op("MatMul", weights, v), perm=[0, 2, 1, 3])
         return self._op("Reshape", gathered, self._ints("merged", 0, 0, self._model.dim))
 
-    def _cls_attention(self, layer: int, cls: str, x: str, mask: str) -> str:
+    def _cls_attention(self, layer: int, cls: str, x: str) -> str:
         """(batch, dim): the same for the one query [CLS], keys and values folded into it (see the module)."""
         heads, dim = self._model.n_heads, self._model.dim
         wq, bq, wk, wv = self._queries_keys_values(layer)
@@ -128,7 +126,7 @@ class _Distilbert:
         q = self._op("Reshape", self._linear(cls, wq, bq), self._ints("split_row", 0, heads, dim // heads))
         q = self._by_head(self._op("MatMul", self._by_head(q), self._const("cls_keys", wk)))  # (batch, heads, dim)
         scores = self._op("MatMul", q, self._op("Transpose", x, perm=[0, 2, 1]))  # (batch, heads, length)
-        weights = self._op("Softmax", self._op("Add", scores, mask), axis=-1)
+        weights = self._op("Softmax", scores, axis=-1)
         gathered = self._by_head(self._op("MatMul", weights, x))  # (heads, batch, dim)
         gathered = self._by_head(self._op("MatMul", gathered, self._const("cls_values", wv)))
         return self._op("Reshape", gathered, self._ints("merged_row", 0, dim))
@@ -148,9 +146,11 @@ class _Distilbert:
         w_out, b_out = self._pair(f"{prefix}attention.out_lin", dim, dim)
         b_values = self._tensor(f"{prefix}attention.v_lin.bias", dim)
         attended = self._linear(gathered, w_out, b_out + b_values @ w_out)
-        x = self._layer_norm(self._op("Add", x, attended), f"{prefix}sa_layer_norm")
-        inner = self._op("Gelu", self._linear(x, *self._pair(f"{prefix}ffn.lin1", hidden, dim)))
-        outer = self._linear(inner, *self._pair(f"{prefix}ffn.lin2", dim, hidden))
+        w_in, b_in = self._pair(f"{prefix}ffn.lin1", hidden, dim)
+        w_back, b_back = self._pair(f"{prefix}ffn.lin2", dim, hidden)
+        x = self._layer_norm(self._op("Add", x, attended), f"{prefix}sa_layer_norm", shift=b_back)
+        inner = self._op("Gelu", self._linear(x, w_in, b_in - b_back @ w_in))
+        outer = self._linear(inner, w_back)
         return self._layer_norm(self._op("Add", x, outer), f"{prefix}output_layer_norm")
 
     # --- the parts of a graph -------------------------------------------------------------------------------------
@@ -172,9 +172,10 @@ class _Distilbert:
         product = self._op("MatMul", x, self._const(f"{name}.weight", weight))
         return self._op("Add", product, self._const(f"{name}.bias", bias), out=out)
 
-    def _layer_norm(self, x: str, name: str) -> str:
+    def _layer_norm(self, x: str, name: str, shift: NDArray[Any] | float = 0.0) -> str:
+        """LayerNorm, its result moved by `shift`, (dim,)."""
         scale, bias = (self._tensor(f"{name}.{kind}", self._model.dim) for kind in ("weight", "bias"))
-        constants = self._const(f"{name}.scale", scale), self._const(f"{name}.bias", bias)
+        constants = self._const(f"{name}.scale", scale), self._const(f"{name}.bias", bias + shift)
         return self._op("LayerNormalization", x, *constants, axis=-1, epsilon=_LAYER_NORM_EPS)
 
     def _tensor(self, name: str, *shape: int) -> NDArray[np.float64]:

@@ -1,7 +1,8 @@
 """What a process remembers of texts it has scored: "Great!", "ok", "n/a" come back by the thousand, across chunks.
 
-Bounded, least recently used out first. A text is kept as a 128-bit hash keyed by the model, never as text: no user's
-words linger here, and an entry costs some 250 bytes whatever the text's length.
+Bounded, least recently used out first. A text is kept as a 128-bit hash keyed by model and job, never as text: no
+user's words linger here, no job gains by what another one held (and so cannot learn it from the time it took), and an
+entry costs some 250 bytes whatever the text's length.
 """
 
 from __future__ import annotations
@@ -38,9 +39,9 @@ class TextMemory:
     def __len__(self) -> int:
         return len(self._slots)
 
-    def keys(self, texts: Sequence[str]) -> list[bytes]:
-        """The 16 bytes under which each text is remembered."""
-        return [blake2b(text.encode(), digest_size=16, key=self._model).digest() for text in texts]
+    def keys(self, texts: Sequence[str], scope: bytes = b"") -> list[bytes]:
+        """The 16 bytes under which each text is remembered within `scope`, which has at most 16 bytes."""
+        return [blake2b(text.encode(), digest_size=16, key=self._model, salt=scope).digest() for text in texts]
 
     def get_many(self, keys: Sequence[bytes]) -> Found:
         """Looks keys up; one that is found counts as used now.

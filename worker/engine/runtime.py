@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, Protocol, cast, get_args
@@ -25,16 +26,17 @@ class Runtime(Protocol):
 
     Attributes:
         name: what it is and on what, for the log.
-        lanes: how many threads may call `run` at once, and should.
-        token_budget: the padded tokens of one batch with which it is fastest.
+        token_budget: the tokens of one batch with which it is fastest.
     """
 
     name: str
-    lanes: int
     token_budget: int
 
-    def run(self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Logits, (batch, labels), of a padded batch (batch, length); attention_mask is 1 for tokens, 0 for padding."""
+    def run(self, batches: Sequence[NDArray[np.int64]]) -> Iterable[NDArray[np.float32]]:
+        """Logits, (batch, labels) each, of batches of token ids, (batch, length) each, in their order.
+
+        All rows of a batch have its true length, so there is no padding. Several batches may be computed at once.
+        """
         ...
 
 

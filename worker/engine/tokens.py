@@ -12,16 +12,35 @@ A text longer than the model's window is scored in several overlapping windows, 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.model_directory import ModelDirectory, ModelDirectoryError
 
-Ids = NDArray[np.int32]
-
 _SPECIAL = 2  # [CLS] before, [SEP] after
 _GROUP_CHARS = 1 << 18  # tokenized at once: an Encoding holds some 150 bytes a token, so this bounds it at 40 MB
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The windows of n texts, end to end in one array.
+
+    Attributes:
+        ids: (tokens,) int32: the token ids of window after window, each with its [CLS] and [SEP].
+        starts, lengths: (windows,) int64: where in `ids` a window begins, and its tokens.
+        per_text: (n,) int32: how many windows each text has, at least 1; they follow one another.
+    """
+
+    ids: NDArray[np.int32]
+    starts: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+    per_text: NDArray[np.int32]
+
+    def rectangle(self, batch: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(len(batch), length) int64: the ids of windows that are all of one length."""
+        return self.ids[self.starts[batch][:, None] + np.arange(self.lengths[batch[0]])].astype(np.int64)
 
 
 def window_starts(n_tokens: int, room: int) -> NDArray[np.int64]:
@@ -61,23 +80,35 @@ class Tokens:
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self._tokenizer.encode_special_tokens = True
-        cls, sep, pad = (self._tokenizer.token_to_id(token) for token in ("[CLS]", "[SEP]", "[PAD]"))
-        if cls is None or sep is None or pad is None or self._tokenizer.get_vocab_size() > model.vocab_size:
+        cls, sep = (self._tokenizer.token_to_id(token) for token in ("[CLS]", "[SEP]"))
+        if cls is None or sep is None or self._tokenizer.get_vocab_size() > model.vocab_size:
             raise ModelDirectoryError(
-                f"{model.tokenizer_path} does not belong to the model: it lacks [CLS], [SEP] or [PAD], or has more "
-                f"than the model's {model.vocab_size} tokens."
+                f"{model.tokenizer_path} does not belong to the model: it lacks [CLS] or [SEP], or has more than the "
+                f"model's {model.vocab_size} tokens."
             )
-        self._cls, self._sep = np.array([cls], dtype=np.int32), np.array([sep], dtype=np.int32)
+        self._cls, self._sep = cls, sep
         self._room = model.max_length - _SPECIAL
-        self.pad_id = pad
 
-    def windows(self, texts: Sequence[str]) -> Iterator[list[Ids]]:
-        """For each text, in order, its windows: int32 ids with [CLS] and [SEP], each at most the model's window."""
+    def windows(self, texts: Sequence[str]) -> Windows:
+        """The windows of `texts`, in order, each at most the model's window. Releases the interpreter lock at times."""
+        ids: list[int] = []
+        lengths: list[int] = []
+        per_text = np.ones(len(texts), dtype=np.int32)
+        room, at = self._room, 0
         for group in _groups(texts):
             for encoding in self._tokenizer.encode_batch_fast(group, add_special_tokens=False):
-                ids = np.array(encoding.ids, dtype=np.int32)
-                starts = window_starts(len(ids), self._room)
-                yield [np.concatenate((self._cls, ids[s : s + self._room], self._sep)) for s in starts]
+                found = encoding.ids
+                starts = (0,) if len(found) <= room else window_starts(len(found), room).tolist()
+                for start in starts:
+                    window = found[start : start + room]
+                    ids.append(self._cls)
+                    ids += window
+                    ids.append(self._sep)
+                    lengths.append(len(window) + _SPECIAL)
+                per_text[at] = len(starts)
+                at += 1
+        sizes = np.array(lengths, dtype=np.int64)
+        return Windows(np.array(ids, dtype=np.int32), np.cumsum(sizes) - sizes, sizes, per_text)
 
 
 def _groups(texts: Sequence[str]) -> Iterator[list[str]]:

@@ -6,6 +6,7 @@ files, so where the two agree, both are right.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,8 +33,6 @@ class TorchRuntime:
     Raises ModelDirectoryError where the weights are damaged or do not fit the config.
     """
 
-    lanes = 1
-
     def __init__(self, model: ModelDirectory, threads: int, device: str | None = None) -> None:
         import torch
         from transformers import DistilBertForSequenceClassification
@@ -59,8 +58,14 @@ class TorchRuntime:
         where = torch.cuda.get_device_name(self._device) if on_cuda else f"CPU, {threads} threads"
         self.name = f"torch {torch.__version__}, {str(dtype).removeprefix('torch.')}, {where}"
 
-    def run(self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]) -> NDArray[np.float32]:
-        """See `Runtime.run`."""
+    def run(self, batches: Sequence[NDArray[np.int64]]) -> Iterable[NDArray[np.float32]]:
+        """See `Runtime.run`. On CUDA all batches are queued before the first is waited for."""
         with self._torch.inference_mode():
-            ids, mask = (self._torch.from_numpy(a).to(self._device) for a in (input_ids, attention_mask))
-            return self._network(input_ids=ids, attention_mask=mask).logits.float().cpu().numpy()
+            queued = [self._network(input_ids=self._on_device(batch)).logits.float() for batch in batches]
+            return [logits.cpu().numpy() for logits in queued]
+
+    def _on_device(self, batch: NDArray[np.int64]) -> Any:
+        ids = self._torch.from_numpy(batch)
+        if self._device.type == "cuda":
+            return ids.pin_memory().to(self._device, non_blocking=True)
+        return ids

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -33,16 +35,16 @@ class Recorder:
 
     name, token_budget = "recorder", 64
 
-    def __init__(self, lanes: int = 1) -> None:
-        self.lanes = lanes
+    def __init__(self) -> None:
         self.shapes: list[tuple[int, ...]] = []
 
-    def run(self, input_ids: np.ndarray, attention_mask: np.ndarray) -> np.ndarray:
-        self.shapes.append(input_ids.shape)
-        logits = np.zeros((len(input_ids), 28), dtype=np.float32)
-        logits[:, 0] = (input_ids * attention_mask).sum(axis=1)
-        logits[:, 1] = attention_mask.sum(axis=1)
-        return logits
+    def run(self, batches: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
+        for input_ids in batches:
+            self.shapes.append(input_ids.shape)
+            logits = np.zeros((len(input_ids), 28), dtype=np.float32)
+            logits[:, 0] = input_ids.sum(axis=1)
+            logits[:, 1] = input_ids.shape[1]
+            yield logits
 
     @property
     def rows(self) -> int:
@@ -84,11 +86,10 @@ def test_agrees_with_transformers_from_text_to_logits(model: ModelDirectory, eng
         np.testing.assert_allclose(reference.logits[i].astype(np.float32), expected, atol=1e-4, rtol=2**-11)
 
 
-@pytest.mark.parametrize("lanes", [1, 3])
 @pytest.mark.parametrize("budget", [1, 50, 64, 10_000])
-def test_order_is_restored_and_batches_keep_to_the_budget(model: ModelDirectory, budget: int, lanes: int) -> None:
+def test_order_is_restored_and_batches_keep_to_the_budget(model: ModelDirectory, budget: int) -> None:
     texts = distinct_texts(200)
-    recorder = Recorder(lanes)
+    recorder = Recorder()
     scored = Engine(model, recorder, budget, None).score(texts)
     alone = [Engine(model, Recorder(), budget, None).score([text]).logits[0] for text in texts]
     np.testing.assert_array_equal(scored.logits, np.array(alone))
@@ -105,11 +106,12 @@ def test_logits_of_windows_are_averaged(model: ModelDirectory) -> None:
     recorder = Recorder()
     engine = Engine(model, recorder, 0, None)
     text = " ".join("0123456789" * 4)  # 40 tokens; a window of 16 takes 14 of them
-    windows = next(engine._tokens.windows([text]))
-    assert len(windows) > 2
+    windows = engine._tokens.windows([text])
+    count = int(windows.per_text[0])
+    assert count > 2
     scored = engine.score(["good", text, "bad"])
-    assert scored.windows.tolist() == [1, len(windows), 1]
-    assert scored.logits[1, 0] == np.float16(np.mean([window.sum() for window in windows]))
+    assert scored.windows.tolist() == [1, count, 1]
+    assert scored.logits[1, 0] == np.float16(windows.ids.sum() / count)
     assert scored.logits[1, 1] == model.max_length
 
 
@@ -145,6 +147,12 @@ def test_remembers_over_calls(model: ModelDirectory, tmp_path: Path) -> None:
     assert engine.score(["good"]).identical == 0
 
 
+def test_remembers_within_one_job_only(model: ModelDirectory, tmp_path: Path) -> None:
+    engine = load_engine(model, kind="onnx", threads=1, cache_dir=tmp_path, memory=10)
+    one, other = uuid4().bytes, uuid4().bytes
+    assert [engine.score(["good"], job).identical for job in (one, other, one, other)] == [0, 0, 1, 1]
+
+
 def test_odd_texts_get_finite_logits(engine: Engine) -> None:
     scored = engine.score(ODD)
     assert np.isfinite(scored.logits).all()
@@ -167,21 +175,20 @@ def test_the_longest_cell_is_read_whole(model: ModelDirectory, text: str) -> Non
 
 def test_nan_is_an_error_and_no_result(model: ModelDirectory) -> None:
     class Broken(Recorder):
-        def run(self, input_ids: np.ndarray, attention_mask: np.ndarray) -> np.ndarray:
-            return super().run(input_ids, attention_mask) * np.float32("nan")
+        def run(self, batches: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
+            return (logits * np.float32("nan") for logits in super().run(batches))
 
     with pytest.raises(ArithmeticError, match="tiny gave NaN on recorder"):
         Engine(model, Broken(), 0, None).score(["good"])
 
 
 @pytest.mark.parametrize("lanes", [1, 2])
-def test_an_error_in_a_lane_reaches_the_caller(model: ModelDirectory, lanes: int) -> None:
-    class Failing(Recorder):
-        def run(self, input_ids: np.ndarray, attention_mask: np.ndarray) -> np.ndarray:
-            raise MemoryError("no more")
-
-    with pytest.raises(MemoryError, match="no more"):
-        Engine(model, Failing(lanes), 0, None).score(distinct_texts(20))
+def test_an_error_in_a_lane_reaches_the_caller(model: ModelDirectory, tmp_path: Path, lanes: int) -> None:
+    engine = load_engine(model, kind="onnx", threads=lanes, cache_dir=tmp_path)
+    out_of_vocabulary = np.full((1, 3), 10**6)
+    with pytest.raises(Exception, match="out of"):
+        list(engine.runtime.run([out_of_vocabulary] * 3))
+    assert engine.score(["good"]).logits.shape == (1, 28)  # and the lanes go on
 
 
 # --- which runtime ------------------------------------------------------------------------------------------------
@@ -191,7 +198,7 @@ def test_auto_is_onnx_without_cuda(model: ModelDirectory, tmp_path: Path, monkey
     monkeypatch.setattr(runtime, "cuda_is_there", lambda: False)
     engine = load_engine(model, cache_dir=tmp_path, threads=3)
     assert engine.runtime.name.startswith("onnxruntime")
-    assert engine.runtime.lanes == 3
+    assert "3 lanes" in engine.runtime.name
 
 
 def test_auto_is_torch_with_cuda(model: ModelDirectory, monkeypatch: pytest.MonkeyPatch) -> None:

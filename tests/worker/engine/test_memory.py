@@ -70,6 +70,7 @@ def test_keys_depend_on_text_and_model_only() -> None:
     assert one.keys(texts) == same.keys(texts)
     assert len({*one.keys(texts), *other.keys(texts)}) == 2 * len(texts)
     assert {len(key) for key in one.keys(texts)} == {16}
+    assert not set(one.keys(texts)) & set(one.keys(texts, b"a job"))
 
 
 def test_a_memory_of_nothing_is_refused() -> None:

@@ -16,6 +16,14 @@ from worker.engine import tokens as tokens_module
 from worker.engine.tokens import Tokens, window_starts
 
 
+def windows_of(tokens: Tokens, texts: list[str]) -> list[list[list[int]]]:
+    """For each text, the token ids of its windows."""
+    found = tokens.windows(texts)
+    ends = found.starts + found.lengths
+    windows = iter([found.ids[start:end].tolist() for start, end in zip(found.starts, ends, strict=True)])
+    return [list(itertools.islice(windows, int(count))) for count in found.per_text]
+
+
 @given(n=st.integers(0, 5000), room=st.integers(1, 130))
 def test_windows_cover_a_text_and_overlap(n: int, room: int) -> None:
     starts = window_starts(n, room).tolist()
@@ -44,15 +52,14 @@ def test_a_short_text_is_encoded_as_the_tokenizer_would(model: ModelDirectory) -
     plain.no_truncation()
     plain.no_padding()
     texts = ["I love this!", "so bad, not good day.", *ODD]
-    for text, windows in zip(texts, Tokens(model).windows(texts), strict=True):
+    for text, windows in zip(texts, windows_of(Tokens(model), texts), strict=True):
         ids = plain.encode(text).ids
-        assert len(ids) > model.max_length or [w.tolist() for w in windows] == [ids]
+        assert len(ids) > model.max_length or windows == [ids]
 
 
 def test_a_long_text_is_whole_in_its_windows(model: ModelDirectory) -> None:
     text = " ".join(f"{i % 10}" for i in range(103))
-    tokens = Tokens(model)
-    (windows,) = tokens.windows([text])
+    (windows,) = windows_of(Tokens(model), [text])
     starts = window_starts(103, model.max_length - 2)
     assert len(windows) == len(starts) > 1
     assert {len(window) for window in windows} == {model.max_length}
@@ -67,20 +74,27 @@ def test_a_long_text_is_whole_in_its_windows(model: ModelDirectory) -> None:
 
 
 def test_special_tokens_in_a_text_are_words(model: ModelDirectory) -> None:
-    (windows,) = Tokens(model).windows(["a [SEP] b"])
-    (window,) = windows
+    ((window,),) = windows_of(Tokens(model), ["a [SEP] b"])
     special = Tokenizer.from_file(str(model.tokenizer_path)).token_to_id("[SEP]")
-    assert window.tolist().count(special) == 1
+    assert window.count(special) == 1
     assert window[-1] == special
 
 
 def test_grouping_changes_nothing(model: ModelDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
     texts = ["i love this", "", "x" * 50, "bad", "very good day", "y"] * 3
-    whole = [[w.tolist() for w in windows] for windows in Tokens(model).windows(texts)]
+    whole = windows_of(Tokens(model), texts)
     monkeypatch.setattr(tokens_module, "_GROUP_CHARS", 12)
     assert max(len(group) for group in tokens_module._groups(texts)) < len(texts)
-    assert [[w.tolist() for w in windows] for windows in Tokens(model).windows(texts)] == whole
+    assert windows_of(Tokens(model), texts) == whole
     assert len(whole) == len(texts)
+
+
+def test_a_rectangle_holds_windows_of_one_length(model: ModelDirectory) -> None:
+    texts = ["i love", "bad", "i hate", "very good"]
+    windows = Tokens(model).windows(texts)
+    rectangle = windows.rectangle(np.array([0, 3]))
+    assert rectangle.dtype == np.int64
+    assert rectangle.tolist() == [windows_of(Tokens(model), texts)[i][0] for i in (0, 3)]
 
 
 def test_a_tokenizer_of_another_model_is_refused(write_model: WriteModel) -> None:

@@ -9,7 +9,7 @@ import pytest
 from tiny_model import ODD, WriteModel, random_weights, write_safetensors
 
 from core.model_directory import MANIFEST, ModelDirectory, ModelDirectoryError, shipped_model_path
-from worker.batching import pad
+from worker.batching import plan_batches
 from worker.engine.onnx_runtime import OnnxRuntime
 from worker.engine.tokens import Tokens
 
@@ -40,8 +40,9 @@ def test_exchanged_weights_are_refused(write_model: WriteModel) -> None:
 def test_the_shipped_model_agrees(tmp_path: Path) -> None:
     model = ModelDirectory.load(shipped_model_path())
     texts = ["I love it, thank you so much!", "Meh.", "They broke it again and nobody answers the phone.", *ODD]
-    windows = [window for text in texts for window in next(Tokens(model).windows([text]))]
-    batch = pad(windows, 0)
-    expected = TorchRuntime(model, 2, device="cpu").run(*batch)
+    windows = Tokens(model).windows(texts)
+    batches = [windows.rectangle(batch) for batch in plan_batches(windows.lengths, 512)]
+    expected = np.concatenate(list(TorchRuntime(model, 2, device="cpu").run(batches)))
     assert expected.std() > 0.5
-    np.testing.assert_allclose(OnnxRuntime(model, 1, tmp_path).run(*batch), expected, atol=1e-4, rtol=0)
+    found = np.concatenate(list(OnnxRuntime(model, 1, tmp_path).run(batches)))
+    np.testing.assert_allclose(found, expected, atol=1e-4, rtol=0)
