@@ -62,8 +62,8 @@ class Shift:
             heartbeat=self._heartbeat,
             trace=trace,
         )
-        self._chunk_s = settings.claim_s
-        """Recent seconds per chunk, which decide how many are claimed at once."""
+        self._chunk_s = 0.0
+        """Recent seconds per chunk, which decide how many are claimed at once; 0: none was done yet."""
 
     @cached_property
     def scorer(self) -> Scorer:
@@ -133,7 +133,7 @@ class Shift:
 
     def _classify_once(self) -> bool:
         settings = self._settings
-        limit = max(1, min(settings.claim_chunks, int(settings.claim_s / max(self._chunk_s, 1e-3))))
+        limit = max(1, min(settings.claim_chunks, int(settings.claim_s / self._chunk_s))) if self._chunk_s else 1
         with self._db.transaction() as session:
             leases = ledger.claim_chunks(
                 session,
@@ -147,7 +147,8 @@ class Shift:
         started = time.monotonic()
         with self._heartbeat.holding(leases):
             self._chunks.work_off(leases)
-        self._chunk_s = 0.7 * self._chunk_s + 0.3 * (time.monotonic() - started) / len(leases)
+        took = max(1e-3, (time.monotonic() - started) / len(leases))
+        self._chunk_s = 0.7 * self._chunk_s + 0.3 * took if self._chunk_s else took
         return True
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import random
+import threading
 
 import pytest
 from sqlalchemy import text
@@ -172,6 +173,32 @@ def test_a_running_job_can_be_read_so_far(installation: Installation):
     with pytest.raises(NotReady):
         installation.csv(job_id)
     assert len(table(installation.csv(job_id, partial=True))) == 41
+
+
+def test_the_next_chunk_is_scored_while_the_last_one_is_committed(installation: Installation, monkeypatch):
+    job_id = installation.accept(reviews(120))
+    scoring_the_third = threading.Event()
+    scorer = NullScorer()
+    score = scorer.score
+
+    def noticed(texts, scope=b""):
+        if len(scorer.calls) == 2:
+            scoring_the_third.set()
+        return score(texts, scope)
+
+    monkeypatch.setattr(scorer, "score", noticed)
+    overlapped = []
+    real = ledger.commit_chunk
+
+    def commit(session, lease, result):
+        if lease.chunk_no == 1:  # chunk 0 was claimed alone, to see how long one takes
+            overlapped.append(scoring_the_third.wait(10))
+        return real(session, lease, result)
+
+    monkeypatch.setattr(ledger, "commit_chunk", commit)
+    installation.run(scorer, chunk_records=20, claim_s=60.0)
+    assert installation.status(job_id).state is JobState.COMPLETED
+    assert overlapped == [True]
 
 
 def test_a_commit_whose_answer_was_lost_is_settled_by_reading(installation: Installation, monkeypatch):
