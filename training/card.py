@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 _CARD = """\
@@ -16,7 +16,7 @@ pipeline_tag: text-classification
 # {name} {version}
 
 Labels short English texts with 28 emotions, and from these with six emotions and neutral, or with a sentiment.
-A DistilBERT of {layers} layers × {dim} ({millions:.1f} M parameters, fp16), fine-tuned on GoEmotions.
+A DistilBERT of {layers} layers × {dim} ({millions:.1f} M parameters, fp16), {made} on GoEmotions.
 
 ## What it is for
 
@@ -26,18 +26,11 @@ Not for decisions about a person, not for health or safety, and not for texts in
 ## Figures
 
 On GoEmotions' dev split ({n} rows), **cross-fitted**: calibration and thresholds fitted on one half, figures on the
-other, mean of {splits} seeded halvings. `make eval-dev` prints them again.
+other, mean of {splits} seeded halvings. `{command}` prints them again.
 
-| figure | | what it is |
-|---|---|---|
-| macro_f1_28 | {macro_f1_28:.3f} | 28 labels, thresholded lists |
-| macro_f1_ekman7 | {macro_f1_ekman7:.3f} | six emotions and neutral, thresholded lists |
-| accuracy_ekman7_single | {accuracy_ekman7_single:.3f} | best of seven, on rows with exactly one of seven |
-| accuracy_six | {accuracy_six:.3f} | best of six emotions, on rows whose gold is exactly one of them |
-| macro_f1_six | {macro_f1_six:.3f} | the same rows, macro-F1 |
-| macro_f1_sentiment | {macro_f1_sentiment:.3f} | positive, negative, ambiguous, neutral; thresholded lists |
-| ece | {ece:.3f} | calibration error of the best of seven, 15 bins of equal count |
+{figures}
 
+{note}\
 GoEmotions' labels are noisy (an outside audit called some 30 % of 1,000 wrong), so these figures have a ceiling.
 
 ## How scores are made
@@ -57,23 +50,68 @@ The window is {max_length} tokens; longer texts are scored in windows.
 
 - Data: GoEmotions (Demszky et al., ACL 2020), CC BY 4.0, Google Research. Train split to learn, dev split to fit
   calibration and thresholds; the test split was not used.
-- Base weights: {base}, Apache-2.0 (MiniLM-L6-H384, from sentence-transformers/all-MiniLM-L6-v2).
-- This directory: Apache-2.0. `training.json` records how it was made; `make train` makes it again.
+- {origin}
+- This directory: Apache-2.0. `training.json` records how it was made; `{again}` makes it again.
 """
+
+_FIGURES = {
+    "macro_f1_28": "28 labels, thresholded lists",
+    "macro_f1_ekman7": "six emotions and neutral, thresholded lists",
+    "accuracy_ekman7_single": "best of seven, on rows with exactly one of seven",
+    "accuracy_six": "best of six emotions, on rows whose gold is exactly one of them",
+    "macro_f1_six": "the same rows, macro-F1",
+    "macro_f1_sentiment": "positive, negative, ambiguous, neutral; thresholded lists",
+    "ece": "calibration error of the best of seven, 15 bins of equal count",
+}
+_MINILM = "Base weights: {base}, Apache-2.0 (MiniLM-L6-H384, from sentence-transformers/all-MiniLM-L6-v2)."
 
 
 def card(name: str, version: str, record: Mapping[str, Any], max_length: int) -> str:
-    """The card's Markdown. `record` needs `dev` (the cross-fitted figures), `architecture` and `recipe`."""
-    architecture = record["architecture"]
-    figures = {key: float("nan") if value is None else value for key, value in record["dev"].items()}
+    """The card's Markdown, with the figures of its teachers beside its own where model directories taught it.
+
+    `record` needs `dev` (the cross-fitted figures), `architecture` and `recipe`; `teachers` as `Teacher.record` says,
+    and `start`, the name of the model directory that the weights came from, if any.
+    """
+    architecture, recipe, teachers = record["architecture"], record["recipe"], record.get("teachers", [])
     return _CARD.format(
         name=name,
         version=version,
         layers=architecture["n_layers"],
         dim=architecture["dim"],
         millions=architecture["parameters"] / 1e6,
-        base=record["recipe"]["base"],
+        made=f"distilled from {' and '.join(t['name'] for t in teachers)}" if teachers else "fine-tuned",
+        command=f"make eval-dev MODEL={name}" if teachers else "make eval-dev",
+        figures=_table(name, record["dev"], teachers),
+        note=f"{recipe['note'].strip()}\n\n" if recipe.get("note") else "",
+        origin=_origin(record, teachers),
+        again=f"make distil STUDENT={name}" if teachers else "make train",
+        n=record["dev"]["n"],
         max_length=max_length,
         splits=record["dev_splits"],
-        **figures,
+    )
+
+
+def _table(name: str, own: Mapping[str, Any], teachers: Sequence[Mapping[str, Any]]) -> str:
+    """The figures as a Markdown table: one column for the model, one for each teacher."""
+    heads = [name, *(t["name"] for t in teachers)] if teachers else [""]
+    lines = [f"| figure | {' | '.join(heads)} | what it is |".replace("|  |", "| |"), "|---" * (len(heads) + 2) + "|"]
+    for key, meaning in _FIGURES.items():
+        values = [dev[key] for dev in (own, *(t["dev"] for t in teachers))]
+        shown = ["nan" if value is None else f"{value:.3f}" for value in values]
+        lines.append(f"| {key} | {' | '.join(shown)} | {meaning} |")
+    return "\n".join(lines)
+
+
+def _origin(record: Mapping[str, Any], teachers: Sequence[Mapping[str, Any]]) -> str:
+    """What the weights started from, in a sentence or two."""
+    recipe, start = record["recipe"], record.get("start")
+    if not start:
+        return _MINILM.format(base=recipe["base"])
+    kept = f"layers {', '.join(map(str, recipe['layers']))} (counted from 0)" if recipe["layers"] else "all layers"
+    neurons = f", {recipe['hidden_dim']} neurons of each feed-forward block" if recipe["hidden_dim"] else ""
+    taught = ", ".join(f"{t['name']} {t['version']} ({t['sha256'][:12]})" for t in teachers)
+    return (
+        f"Started from {start}: {kept}{neurons}, and its classifier.\n"
+        f"  Taught by {taught}, Apache-2.0,\n"
+        "  made from MiniLM-L6-H384 (Apache-2.0, from sentence-transformers/all-MiniLM-L6-v2)."
     )

@@ -38,6 +38,10 @@ class Rows:
     def __len__(self) -> int:
         return len(self.texts)
 
+    def __add__(self, other: Rows) -> Rows:
+        sha256 = hashlib.sha256((self.sha256 + other.sha256).encode()).hexdigest()
+        return Rows(self.texts + other.texts, np.concatenate([self.gold, other.gold]), sha256)
+
     def take(self, index: Sequence[int] | NDArray[np.int64]) -> Rows:
         """The rows at `index`, in that order."""
         return Rows([self.texts[i] for i in index], self.gold[np.asarray(index)], self.sha256)

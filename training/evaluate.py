@@ -22,13 +22,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 from sklearn.metrics import f1_score
-from transformers import DistilBertConfig, DistilBertForSequenceClassification, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast
 
 from core.errors import EmobatchError
 from core.model_directory import ModelDirectory, find_model
 from core.taxonomy import Taxonomy
+from training.base import load_classifier
 from training.calibrate import fit_all
 from training.data import NEUTRAL, Rows, gather, read_tsv
 from training.run import predict, tokenize
@@ -49,12 +49,8 @@ SPLITS = 10  # seeded halvings of a cross-fit; over ten, the split's own noise i
 
 def logits_of(directory: ModelDirectory, texts: Sequence[str]) -> NDArray[np.float16]:
     """The (n, 28) float16 logits of `texts`, as a job would store them, by torch in float32."""
-    config = DistilBertConfig.from_pretrained(directory.path)
-    config.num_labels = len(directory.labels)
-    model = DistilBertForSequenceClassification(config)
-    model.load_state_dict({name: t.float() for name, t in load_file(directory.weights_path).items()})
     tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(directory.tokenizer_path))
-    return predict(model, tokenize(tokenizer, texts, directory.max_length)).astype(np.float16)
+    return predict(load_classifier(directory), tokenize(tokenizer, texts, directory.max_length)).astype(np.float16)
 
 
 def expected_calibration_error(score: NDArray[np.float64], right: NDArray[np.bool_], bins: int = ECE_BINS) -> float:

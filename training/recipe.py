@@ -1,9 +1,10 @@
 """A recipe: everything that decides what weights come out, read from one TOML file under `configs/`.
 
 A recipe is a list of runs in order. Each starts from the base weights and learns from the gold labels, or in part from
-the mean prediction of earlier runs (its teachers: Hinton et al. 2015; students of the same shape gain too, Furlanello
-et al. 2018). The last run is what ships. So one command, and one seed in the file, reproduce the shipped model however
-many models it took.
+the mean prediction of its teachers: earlier runs or finished model directories (Hinton et al. 2015; students of the
+same shape gain too, Furlanello et al. 2018). The base may be a model directory too, of which a smaller student keeps
+some layers and neurons. The last run is what ships. So one command, and one seed in the file, reproduce the shipped
+model however many models it took.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import EmobatchError
+from core.model_directory import ModelDirectory, ModelDirectoryError, find_model
 
 CONFIGS = Path(__file__).resolve().parent / "configs"
 
@@ -31,7 +33,9 @@ class Run:
     Rates are per optimizer step of `batch_size` rows; `warmup` is a share of all steps. `layer_decay` multiplies the
     rate once for each layer below the top (1 = off), `head_rate` is the new classifier's rate (0 = `learning_rate`).
     `average` is the decay of an exponential moving average of the weights, which is then the run's result (0 = off).
-    `teacher_weight` is the share of the teachers' prediction in the target, `teachers` are names of earlier runs.
+    `teacher_weight` is the share of the teachers' prediction in the target; `teachers` are names of earlier runs or
+    of model directories.
+    `augment` is how many variants of each row are learnt besides it, only from what the teachers say of them.
     `freeze_words` leaves the word embeddings as they are: half of all weights, most of them for words the data lacks.
     `max_steps` cuts a run short (0 = off): for tests.
     """
@@ -51,6 +55,7 @@ class Run:
     average: float = 0.0
     teachers: tuple[str, ...] = ()
     teacher_weight: float = 0.0
+    augment: int = 0
     max_steps: int = 0
 
     def __post_init__(self) -> None:
@@ -65,22 +70,37 @@ class Run:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A named model, the base it starts from, the window it reads (tokens, [CLS] and [SEP] included), and its runs."""
+    """A named model, the base it starts from, the window it reads (tokens, [CLS] and [SEP] included), and its runs.
+
+    `layers` are the base's layers that every run keeps (none named: all); `hidden_dim` is how many neurons are left in
+    each feed-forward block (0: all). A base that is a model directory brings its classifier along. `note` is a sentence
+    for the model card that no record can know.
+    """
 
     name: str
     version: str
     base: str
     max_length: int
     runs: tuple[Run, ...]
+    layers: tuple[int, ...] = ()
+    hidden_dim: int = 0
+    note: str = ""
 
     def __post_init__(self) -> None:
         earlier: set[str] = set()
         for run in self.runs:
             if run.name in earlier:
                 raise RecipeError(f"Two runs are called {run.name!r}.")
-            if unknown := set(run.teachers) - earlier:
-                raise RecipeError(f"Run {run.name!r} has teachers that do not come before it: {sorted(unknown)}.")
+            if unknown := [name for name in run.teachers if name not in earlier and not directory_called(name)]:
+                raise RecipeError(
+                    f"Run {run.name!r} has teachers that do not come before it, and no model directory is called so: "
+                    f"{', '.join(unknown)}."
+                )
+            if run.augment and (not run.teachers or earlier & set(run.teachers)):
+                raise RecipeError(f"Run {run.name!r} augments: only model directories can teach it.")
             earlier.add(run.name)
+        if not all(isinstance(index, int) for index in (*self.layers, self.hidden_dim)):
+            raise RecipeError("layers is a list of whole numbers, and hidden_dim a whole number.")
         if not self.runs:
             raise RecipeError("The recipe has no runs.")
 
@@ -90,15 +110,32 @@ class Recipe:
 
     def key(self, run: Run, data_sha256: str) -> str:
         """A hash of all that decides a run's weights but the code: a finished run with the same key is not repeated."""
-        teachers = [self.key(other, data_sha256) for other in self.runs if other.name in run.teachers]
-        parts = [asdict(run), self.base, self.max_length, data_sha256, teachers]
+        runs = {other.name: other for other in self.runs}
+        teachers = [self.key(runs[t], data_sha256) if t in runs else identity_of(t) for t in sorted(run.teachers)]
+        shape = [self.layers, self.hidden_dim]
+        parts = [asdict(run), identity_of(self.base), shape, self.max_length, data_sha256, teachers]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def directory_called(name: str) -> ModelDirectory | None:
+    """The model directory of that name or at that path, or None where a name means something else."""
+    try:
+        return ModelDirectory.load(find_model(name))
+    except ModelDirectoryError:
+        return None
+
+
+def identity_of(name: str) -> str:
+    """A model directory's hash, so that a run is repeated when its base or teacher was exchanged; else the name."""
+    directory = directory_called(name)
+    return directory.sha256 if directory else name
 
 
 def read_recipe(name_or_path: str | Path) -> Recipe:
     """The recipe in a TOML file, or in the config of that name under `training/configs/`.
 
-    Top level: name, version, base, max_length; `[defaults]` holds for every `[[runs]]`, which says the rest.
+    Top level: name, version, base, max_length, and for a smaller student layers and hidden_dim; `[defaults]` holds for
+    every `[[runs]]`, which says the rest.
     Raises RecipeError naming what is missing or unknown.
     """
     path = Path(name_or_path)
@@ -112,7 +149,7 @@ def read_recipe(name_or_path: str | Path) -> Recipe:
     defaults = content.pop("defaults", {})
     try:
         runs = tuple(_run(defaults | row) for row in content.pop("runs"))
-        return Recipe(**content, runs=runs)
+        return Recipe(**content | {"layers": tuple(content.get("layers", ()))}, runs=runs)
     except (KeyError, TypeError) as error:
         raise RecipeError(f"{path.name}: {error}.") from error
 

@@ -29,9 +29,10 @@ from transformers import (
 )
 from transformers.trainer_utils import get_last_checkpoint
 
-from training.base import load_base
+from training.base import load_base, load_classifier
 from training.data import Rows
-from training.recipe import Recipe, Run
+from training.recipe import Recipe, RecipeError, Run, directory_called
+from training.shrink import keep_layers, narrow
 
 _AVERAGE_EVERY = 10  # steps between two steps of the moving average: it costs a pass over all weights
 
@@ -95,9 +96,17 @@ def predict(
     return out
 
 
-def new_classifier(base: str, labels: Sequence[str], dropout: float) -> tuple[Any, PreTrainedTokenizerFast]:
-    """The base encoder under a fresh multi-label head, and its tokenizer; the head is drawn from torch's seed."""
-    encoder, tokenizer = load_base(base)
+def new_classifier(recipe: Recipe, labels: Sequence[str], dropout: float) -> tuple[Any, PreTrainedTokenizerFast]:
+    """The model that every run of the recipe starts from, and its tokenizer.
+
+    The base encoder, cut to the recipe's layers and neurons, under the base's own classifier where it has one, else
+    under a fresh one drawn from torch's seed. Raises RecipeError where base and recipe or labels do not fit.
+    """
+    encoder, tokenizer = load_base(recipe.base)
+    if recipe.layers:
+        keep_layers(encoder, recipe.layers)
+    if recipe.hidden_dim:
+        narrow(encoder, recipe.hidden_dim)
     config = encoder.config
     config.num_labels = len(labels)
     config.id2label = dict(enumerate(labels))
@@ -106,6 +115,11 @@ def new_classifier(base: str, labels: Sequence[str], dropout: float) -> tuple[An
     config.dropout = config.attention_dropout = config.seq_classif_dropout = dropout
     model = DistilBertForSequenceClassification(config)
     model.distilbert.load_state_dict(encoder.state_dict())
+    if directory := directory_called(recipe.base):
+        if directory.labels != tuple(labels):
+            raise RecipeError(f"The base {recipe.base!r} has other labels than the data.")
+        head = load_classifier(directory).state_dict()
+        model.load_state_dict({k: t for k, t in head.items() if not k.startswith("distilbert.")}, strict=False)
     model.set_attn_implementation("eager")
     return model, tokenizer
 
@@ -226,9 +240,10 @@ def train_run(
         The model in eval mode, its tokenizer, and the Trainer's log: one dict for each report.
     """
     set_seed(run.seed)
-    model, tokenizer = new_classifier(recipe.base, labels, run.dropout)
-    with torch.no_grad():  # every label starts at its own frequency, or the first steps only learn that most are rare
-        model.classifier.bias.copy_(torch.logit(torch.from_numpy(targets).mean(dim=0), eps=1e-4))
+    model, tokenizer = new_classifier(recipe, labels, run.dropout)
+    if not directory_called(recipe.base):
+        with torch.no_grad():  # a new head starts at the labels' frequencies, or first learns only that most are rare
+            model.classifier.bias.copy_(torch.logit(torch.from_numpy(targets).mean(dim=0), eps=1e-4))
     model.distilbert.embeddings.word_embeddings.weight.requires_grad_(not run.freeze_words)
     steps = run.max_steps or math.ceil(math.ceil(len(train) / run.batch_size) * run.epochs)
     arguments = TrainingArguments(

@@ -17,7 +17,7 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -27,17 +27,20 @@ import torch
 from numpy.typing import NDArray
 
 from core.errors import EmobatchError
-from core.model_directory import DEFAULT_MODEL
 from core.taxonomy import sigmoid
+from training.augment import augmented
 from training.calibrate import fit_all
 from training.data import Rows, data_dir, read_groups, read_labels, read_tsv
 from training.evaluate import SPLITS, cross_fitted
 from training.export import export, half
-from training.recipe import Recipe, Run, read_recipe
+from training.recipe import Recipe, Run, directory_called, read_recipe
 from training.run import bf16_is_fast, new_classifier, predict, tokenize, train_run
+from training.teacher import Teacher
 
 REPO = Path(__file__).resolve().parent.parent
 WORK = REPO / ".training"
+CONFIG = "emobatch-distilbert-6x384"
+"""What is trained unless something else is asked for: the large model, from which the default one is distilled."""
 
 
 @dataclass(frozen=True)
@@ -50,26 +53,26 @@ class Finished:
     train_logits: NDArray[np.float32] | None
 
 
-def soften(gold: NDArray[np.int8], run: Run, teachers: Sequence[Finished]) -> NDArray[np.float32]:
-    """A run's targets (n, labels): gold, or its blend with the teachers' mean probability."""
+def soften(gold: NDArray[np.int8], run: Run, teachers: Sequence[NDArray[np.floating]]) -> NDArray[np.float32]:
+    """A run's targets (n, labels): gold, or its blend with the mean probability of the teachers' logits (n, labels)."""
     hard = gold.astype(np.float32)
     if not teachers:
         return hard
-    soft = np.mean([sigmoid(t.train_logits) for t in teachers if t.train_logits is not None], axis=0)
+    soft = np.mean([sigmoid(logits) for logits in teachers], axis=0)
     return ((1 - run.teacher_weight) * hard + run.teacher_weight * soft).astype(np.float32)
 
 
 def finish_run(
-    recipe: Recipe, run: Run, labels: Sequence[str], train: Rows, dev: Rows, teachers: Sequence[Finished], work: Path
+    recipe: Recipe, run: Run, labels: Sequence[str], train: Rows, dev: Rows, finished: dict[str, Finished], work: Path
 ) -> Finished:
-    """Trains `run`, or reads what an earlier command left of it."""
+    """Trains `run`, or reads what an earlier command left of it. `finished` are the recipe's earlier runs by name."""
     folder = work / f"{run.name}-{recipe.key(run, train.sha256)[:12]}"
     weights, log, logits = folder / "weights.pt", folder / "log.json", folder / "train_logits.npy"
     teaches = any(run.name in other.teachers for other in recipe.runs)
     if not log.is_file():
+        rows, targets = lesson(run, labels, train, finished, work)
         started = time.monotonic()
-        targets = soften(train.gold, run, teachers)
-        model, tokenizer, history = train_run(recipe, run, labels, train, dev, targets, folder / "checkpoints")
+        model, tokenizer, history = train_run(recipe, run, labels, rows, dev, targets, folder / "checkpoints")
         if teaches:
             np.save(logits, predict(model, tokenize(tokenizer, train.texts, recipe.max_length)))
         torch.save(model.state_dict(), weights)
@@ -77,6 +80,37 @@ def finish_run(
         log.write_text(json.dumps({"history": history, "seconds": round(time.monotonic() - started)}))
     kept = json.loads(log.read_text())
     return Finished(weights, kept["history"], kept["seconds"], np.load(logits) if teaches else None)
+
+
+def lesson(
+    run: Run, labels: Sequence[str], train: Rows, finished: dict[str, Finished], work: Path
+) -> tuple[Rows, NDArray[np.float32]]:
+    """What a run learns: rows, and targets (n, labels). Variants of rows have no gold, so the teachers decide alone."""
+    targets = soften(train.gold, run, [teach(name, labels, train, finished, work) for name in run.teachers])
+    if not run.augment:
+        return train, targets
+    more = augmented(train, run.augment, run.seed)
+    said = [teach(name, labels, more, finished, work) for name in run.teachers]
+    soft = soften(more.gold, replace(run, teacher_weight=1.0), said)
+    return train + more, np.concatenate([targets, soft])
+
+
+def teach(
+    name: str, labels: Sequence[str], train: Rows, finished: dict[str, Finished], work: Path
+) -> NDArray[np.floating]:
+    """A teacher's logits (n, labels) on train: an earlier run's, or those of the model directory of that name."""
+    if name not in finished:
+        return Teacher(name, labels, work).logits(train)
+    logits = finished[name].train_logits
+    assert logits is not None  # a run that another names as its teacher keeps them
+    return logits
+
+
+def directories(recipe: Recipe, labels: Sequence[str], work: Path) -> list[Teacher]:
+    """The model directories among the teachers of a recipe's runs, each once."""
+    runs = {run.name for run in recipe.runs}
+    names = dict.fromkeys(name for run in recipe.runs for name in run.teachers if name not in runs)
+    return [Teacher(name, labels, work) for name in names]
 
 
 def machine() -> dict[str, Any]:
@@ -120,10 +154,9 @@ def train_recipe(recipe: Recipe, data: Path, out: Path, work: Path = WORK) -> Pa
     finished: dict[str, Finished] = {}
     for run in recipe.runs:
         print(f"run {run.name}: {run.epochs:g} epochs, seed {run.seed}", file=sys.stderr, flush=True)
-        teachers = [finished[name] for name in run.teachers]
-        finished[run.name] = finish_run(recipe, run, labels, train, dev, teachers, work)
+        finished[run.name] = finish_run(recipe, run, labels, train, dev, finished, work)
     last = recipe.runs[-1]
-    model, tokenizer = new_classifier(recipe.base, labels, last.dropout)
+    model, tokenizer = new_classifier(recipe, labels, last.dropout)
     model.load_state_dict(torch.load(finished[last.name].weights, weights_only=True))
     model.load_state_dict({name: tensor.float() for name, tensor in half(model).items()})  # fit what will ship
     logits = predict(model, tokenize(tokenizer, dev.texts, recipe.max_length)).astype(np.float16)
@@ -144,6 +177,8 @@ def train_recipe(recipe: Recipe, data: Path, out: Path, work: Path = WORK) -> Pa
         },
         "dev": cross_fitted(groups, logits, dev.gold),
         "dev_splits": SPLITS,
+        "start": start.name if (start := directory_called(recipe.base)) else None,
+        "teachers": [teacher.record(dev) for teacher in directories(recipe, labels, work)],
         "runs": [{"name": name, "seconds": f.seconds, "log": f.history} for name, f in finished.items()],
     }
     return export(
@@ -159,21 +194,29 @@ def train_recipe(recipe: Recipe, data: Path, out: Path, work: Path = WORK) -> Pa
     )
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m training.train", description=__doc__.split("\n")[0])
-    parser.add_argument("--config", default=DEFAULT_MODEL, help="a TOML file, or a name in training/configs/")
+def arguments_of(prog: str, doc: str | None, config: str, arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The options of a command that trains a recipe, `config` unless another is named."""
+    parser = argparse.ArgumentParser(prog=prog, description=(doc or "").split("\n")[0])
+    parser.add_argument("--config", default=config, help="a TOML file, or a name in training/configs/")
     parser.add_argument("--data", help="folder of GoEmotions' TSV files (default: EMOBATCH_DATA)")
     parser.add_argument("--out", type=Path, help="model directory to write (default: models/<name>)")
     parser.add_argument("--work", type=Path, default=WORK, help="where checkpoints are kept")
-    options = parser.parse_args(arguments)
+    return parser.parse_args(arguments)
+
+
+def build(options: argparse.Namespace) -> Path:
+    """Trains what `arguments_of` read, and returns the model directory. Raises EmobatchError for a user's mistake."""
+    recipe = read_recipe(options.config)
+    return train_recipe(recipe, data_dir(options.data), options.out or REPO / "models" / recipe.name, options.work)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code."""
     try:
-        recipe = read_recipe(options.config)
-        out = train_recipe(recipe, data_dir(options.data), options.out or REPO / "models" / recipe.name, options.work)
+        print(build(arguments_of("python -m training.train", __doc__, CONFIG, arguments)))
     except EmobatchError as error:
         print(error, file=sys.stderr)
         return 2
-    print(out)
     return 0
 
 

@@ -19,7 +19,7 @@ from training.evaluate import FIGURES, evaluate  # noqa: E402
 from training.export import half  # noqa: E402
 from training.recipe import CONFIGS, Recipe, RecipeError, Run, read_recipe  # noqa: E402
 from training.run import LikeLengths, new_classifier, parameter_groups  # noqa: E402
-from training.train import Finished, main, soften, train_recipe  # noqa: E402
+from training.train import main, soften, train_recipe  # noqa: E402
 
 CONFIG = """
 name = "tiny"
@@ -41,6 +41,11 @@ teacher_weight = 0.5
 """
 
 
+def started(base: Path) -> Recipe:
+    """A recipe of one run that starts from `base`."""
+    return Recipe("n", "1", str(base), 24, (Run("run", 1),))
+
+
 @pytest.fixture(scope="module")
 def trained(tiny_base: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A model directory that the command line made, and its work folder."""
@@ -57,7 +62,7 @@ def test_the_directory_reads_back(trained: tuple[Path, Path], tiny_base: Path) -
     assert list(model.taxonomies) == ["goemotions", "ekman", "sentiment"]
     weights = load_file(model.weights_path)
     assert {tensor.dtype for tensor in weights.values()} == {torch.float16}
-    assert set(weights) == set(new_classifier(str(tiny_base), model.labels, 0.1)[0].state_dict())
+    assert set(weights) == set(new_classifier(started(tiny_base), model.labels, 0.1)[0].state_dict())
 
 
 def test_the_tokenizer_neither_cuts_nor_pads(trained: tuple[Path, Path]) -> None:
@@ -145,13 +150,13 @@ def test_training_moves_the_weights(trained: tuple[Path, Path], tiny_base: Path)
 def test_targets_blend_gold_with_the_mean_teacher() -> None:
     gold = np.array([[1, 0]], np.int8)
     run = Run("s", 1, teachers=("a", "b"), teacher_weight=0.25)
-    teachers = [Finished(Path(), [], 0, np.array([[z, 0.0]], np.float32)) for z in (np.log(3), -np.log(3))]
+    teachers = [np.array([[z, 0.0]], np.float32) for z in (np.log(3), -np.log(3))]
     assert soften(gold, run, teachers) == pytest.approx(np.array([[0.75 + 0.25 * 0.5, 0.25 * 0.5]]))
     assert soften(gold, Run("t", 1), []).tolist() == [[1.0, 0.0]]
 
 
 def test_rates_fall_with_depth_and_small_weights_do_not_decay(tiny_base: Path) -> None:
-    model, _ = new_classifier(str(tiny_base), ["a", "b"], 0.1)
+    model, _ = new_classifier(started(tiny_base), ["a", "b"], 0.1)
     run = Run("r", 1, learning_rate=1.0, head_rate=5.0, layer_decay=0.5, weight_decay=0.01)
     rate = {id(p): (g["lr"], g["weight_decay"]) for g in parameter_groups(model, run) for p in g["params"]}
     named = {name: rate[id(weight)] for name, weight in model.named_parameters()}
@@ -177,7 +182,7 @@ def test_batches_hold_like_lengths_and_every_row_once() -> None:
 
 
 def test_weights_that_fp16_cannot_hold_are_refused(tiny_base: Path) -> None:
-    model, _ = new_classifier(str(tiny_base), ["a", "b"], 0.1)
+    model, _ = new_classifier(started(tiny_base), ["a", "b"], 0.1)
     with torch.no_grad():
         model.classifier.weight[0, 0] = 1e6
     with pytest.raises(ValueError, match=r"classifier\.weight"):
