@@ -7,18 +7,24 @@ back to it. Give web a login that is a member of ``emobatch_web`` alone, and it 
 
 from __future__ import annotations
 
+import math
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal
 
-from sqlalchemy import create_engine, make_url, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.orm import Session, sessionmaker
 
+import core.arrays  # noqa: F401 - psycopg must know them before an engine is made
 from core.errors import Unavailable
 
 Role = Literal["emobatch_web", "emobatch_worker"]
+
+RESTED_S = 1.0
+"""A connection that has rested so long is tested before it is used: the server may have been restarted meanwhile."""
 
 
 class Database:
@@ -45,7 +51,6 @@ class Database:
             pool_size=pool_size,
             max_overflow=pool_size,
             pool_timeout=10,
-            pool_pre_ping=True,
             connect_args={
                 "options": " ".join(options),
                 "connect_timeout": 5,
@@ -56,6 +61,7 @@ class Database:
                 "tcp_user_timeout": 30_000,  # ms: a server that vanished in mid-statement is noticed
             },
         )
+        _ping_after_a_rest(self.engine)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
 
     @contextmanager
@@ -84,6 +90,26 @@ class Database:
     def close(self) -> None:
         """Closes all connections."""
         self.engine.dispose()
+
+
+def _ping_after_a_rest(engine: Engine) -> None:
+    """Tests a connection before it is used, unless it was just in use: in a busy process that is a wasted round trip.
+
+    SQLAlchemy's own ``pool_pre_ping`` tests every time.
+    """
+
+    @event.listens_for(engine, "checkin")
+    def note(connection: Any, record: Any) -> None:
+        record.info["used"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def ping(connection: Any, record: Any, proxy: Any) -> None:
+        if time.monotonic() - record.info.get("used", math.inf) < RESTED_S:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise InvalidatePoolError from error  # the pool opens another one
 
 
 # 08 connection exceptions, 57P01-03 shutdown and start-up, 53 out of resources, 55P03 lock and 57014 statement timeout.

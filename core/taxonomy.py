@@ -66,6 +66,11 @@ def noisy_or(p: NDArray[Any], members: Sequence[int]) -> Floats:
     return 1.0 - miss
 
 
+def calibrated(raw: NDArray[Any], slope: NDArray[Any] | float, offset: NDArray[Any] | float) -> Floats:
+    """Raw scores of any shape to probabilities of the same shape, float64; strictly increasing in `raw`."""
+    return sigmoid(slope * logit(raw) + offset)
+
+
 @dataclass(frozen=True)
 class Calibration:
     """Raw score to probability for one label: sigmoid(slope · logit(raw) + offset). Identity by default."""
@@ -76,10 +81,6 @@ class Calibration:
     def __post_init__(self) -> None:
         if not (np.isfinite(self.slope) and np.isfinite(self.offset) and self.slope > 0):
             raise ValueError(f"A calibration needs a finite slope over 0 and a finite offset: {self}.")
-
-    def apply(self, raw: NDArray[Any]) -> Floats:
-        """Raw scores of any shape to calibrated probabilities of the same shape, float64; strictly increasing."""
-        return sigmoid(self.slope * logit(raw) + self.offset)
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,13 @@ class Taxonomy:
         if logits.ndim != 2 or logits.shape[1] < self.width:
             raise ValueError(f"Taxonomy {self.name!r} reads rows of {self.width} logits, not shape {logits.shape}.")
         p = sigmoid(logits)
-        return np.stack([noisy_or(p, group) for group in self.members], axis=1)
+        raw = np.empty((len(p), len(self.members)))
+        alone = [at for at, group in enumerate(self.members) if len(group) == 1]
+        raw[:, alone] = p[:, [self.members[at][0] for at in alone]]  # most labels: all of them at once
+        for at, group in enumerate(self.members):
+            if len(group) > 1:
+                raw[:, at] = noisy_or(p, group)
+        return raw
 
     def scores(self, logits: NDArray[Any]) -> Floats:
         """Stored logits to calibrated probabilities.
@@ -138,8 +145,9 @@ class Taxonomy:
         Raises:
             ValueError: another shape, or NaN.
         """
-        raw = self.raw(logits)
-        return np.stack([c.apply(raw[:, j]) for j, c in enumerate(self.calibration)], axis=1)
+        slopes = np.array([calibration.slope for calibration in self.calibration])
+        offsets = np.array([calibration.offset for calibration in self.calibration])
+        return calibrated(self.raw(logits), slopes, offsets)
 
     def top(self, scores: NDArray[Any]) -> tuple[NDArray[np.int64], Floats]:
         """(n, k) scores to the index (n,) int64 and score (n,) float64 of each row's best label; ties: the first."""

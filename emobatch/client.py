@@ -147,6 +147,7 @@ class Client:
             TimeoutError: the job was not over in time; it goes on.
         """
         began = time.monotonic()
+        last, changed = None, began
         while True:
             job = self.status(job_id)
             if on_change:
@@ -154,10 +155,12 @@ class Client:
             if not job.state.active:
                 self._seen.pop(job_id, None)
                 return job
-            waited = time.monotonic() - began
-            if timeout_s is not None and waited > timeout_s:
+            now = time.monotonic()
+            if job is not last:
+                last, changed = job, now
+            if timeout_s is not None and now - began > timeout_s:
                 raise TimeoutError(f"Job {job_id} was not over after {timeout_s:g} seconds.")
-            self._sleep(min(1.0, 0.1 + waited / 10))
+            self._sleep(job.next_look_s(now - began, now - changed))
 
     def jobs(self, *, limit: int = 50, before: str | None = None) -> JobPage:
         """The account's jobs, newest first; `before` is an earlier page's `next_before`."""

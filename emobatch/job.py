@@ -14,6 +14,9 @@ from typing import Any
 from core.errors import EmobatchError
 from core.states import JobState
 
+SOONEST_S = 0.02
+"""The shortest pause between two looks at a job."""
+
 
 @dataclass(frozen=True)
 class AcceptedJob:
@@ -57,6 +60,21 @@ class Job:
     def rows_done(self) -> int:
         """Rows that have their final status."""
         return self.rows_ok + self.rows_skipped + self.rows_failed
+
+    def next_look_s(self, waited_s: float, age_s: float) -> float:
+        """Seconds until it is worth looking at this unfinished job again.
+
+        Often at first, since most jobs are short, then once a second, and often around the time it should end: whoever
+        waits should not wait for an end that is past. One that is overdue is looked at less and less often.
+
+        Args:
+            waited_s: how long it has been waited for.
+            age_s: how long it has been as it is here.
+        """
+        pause = SOONEST_S + waited_s / 4
+        if self.eta_s is not None:
+            pause = min(pause, max(SOONEST_S, abs(self.eta_s - age_s) / 5))
+        return min(1.0, pause)
 
     @property
     def seconds(self) -> float | None:

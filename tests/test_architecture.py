@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ["core", "web", "worker", "emobatch", "migrations", "training"]
+PACKAGES = ["core", "web", "worker", "emobatch", "migrations", "training", "benchmarks"]
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 

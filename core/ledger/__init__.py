@@ -9,10 +9,12 @@ from core.ledger.claims import claim_chunks, claim_ingest, claimable
 from core.ledger.commits import (
     RATE_TAU_S,
     ChunkResult,
+    Committed,
     NewChunk,
     Slice,
     commit_canonical,
     commit_chunk,
+    commit_chunks,
     commit_slice,
     is_committed,
 )
@@ -43,6 +45,7 @@ __all__ = [
     "RATE_TAU_S",
     "ChunkLease",
     "ChunkResult",
+    "Committed",
     "IngestLease",
     "NewChunk",
     "Slice",
@@ -56,6 +59,7 @@ __all__ = [
     "close_job",
     "commit_canonical",
     "commit_chunk",
+    "commit_chunks",
     "commit_slice",
     "condemned_rows",
     "fail_job",

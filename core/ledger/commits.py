@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +10,7 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from core.arrays import Reals, SmallInts
 from core.ledger.leases import ChunkLease, IngestLease, StaleLease, changed, lease_key
 from core.states import IngestState
 
@@ -34,10 +36,10 @@ class ChunkResult:
     """What a worker found out about one chunk. Sequences have one entry per row."""
 
     logits: bytes
-    top_label: list[int]
-    top_score: list[float]
-    status: list[int]
-    flags: list[int]
+    top_label: Sequence[int]
+    top_score: Sequence[float]
+    status: Sequence[int]
+    flags: Sequence[int]
     detail: dict[str, Any]
     label_counts: dict[str, dict[str, int]]
     rows_ok: int
@@ -59,6 +61,19 @@ class Slice:
     warnings: list[dict[str, Any]] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Committed:
+    """What became of a commit.
+
+    Attributes:
+        stale: numbers of the chunks that were not written, because their lease is no longer good.
+        last: whether a completely cut job has no chunk left to do, so that `finish` is due.
+    """
+
+    stale: frozenset[int]
+    last: bool
+
+
 def commit_chunk(session: Session, lease: ChunkLease, result: ChunkResult) -> bool:
     """Writes a chunk's result, marks it done and moves the job's counters, all or nothing.
 
@@ -68,53 +83,90 @@ def commit_chunk(session: Session, lease: ChunkLease, result: ChunkResult) -> bo
     Raises:
         StaleLease: the token is no longer good, or the job is closed. The transaction must be rolled back.
     """
-    done = changed(
-        session,
-        """
-        UPDATE chunk SET state = 'done', lease_until = NULL, worker_id = NULL, isolated_row = NULL
-        WHERE job_id = :job_id AND chunk_no = :chunk_no AND lease_token = :token AND state = 'leased'
-        """,
-        lease_key(lease),
+    return commit_chunks(session, [(lease, result)]).last
+
+
+def commit_chunks(session: Session, done: Sequence[tuple[ChunkLease, ChunkResult]]) -> Committed:
+    """Writes the results of several chunks of one job at the cost of one: the same round trips, one sync to disk.
+
+    Those whose token is no longer good are left out, and the others are written all the same.
+
+    Args:
+        done: at least one, all of the same job.
+
+    Raises:
+        StaleLease: none of the leases is good, or the job is closed. The transaction must be rolled back.
+    """
+    source = done[0][0].source
+    if any(lease.source.job_id != source.job_id for lease, _ in done):
+        raise ValueError("Chunks of several jobs are not committed together.")
+    held = set(
+        session.execute(
+            _MARK_DONE,
+            {
+                "job_id": source.job_id,
+                "chunk_nos": [lease.chunk_no for lease, _ in done],
+                "tokens": [lease.token for lease, _ in done],
+            },
+        ).scalars()
     )
-    if not done:
+    good = [(lease, result) for lease, result in done if lease.chunk_no in held]
+    if not good:
         raise StaleLease
-    session.execute(_INSERT_RESULT, _result_values(lease, result))
-    job = session.execute(
-        text("""
-        SELECT label_counts, chunks_done, chunks_total, ingest_state FROM job
-        WHERE id = :job_id AND state IN ('ingesting', 'running') AND deleted_at IS NULL FOR UPDATE
-        """),
-        {"job_id": lease.source.job_id},
-    ).one_or_none()
+    session.execute(_INSERT_RESULT, [_result_values(lease, result) for lease, result in good])
+    job = session.execute(_LOCK_COUNTERS, {"job_id": source.job_id}).one_or_none()
     if job is None:
         raise StaleLease
+    results = [result for _, result in good]
     session.execute(
         _COUNT,
         {
-            "job_id": lease.source.job_id,
-            "ok": result.rows_ok,
-            "skipped": result.rows_skipped,
-            "failed": result.rows_failed,
-            "identical": result.rows_identical,
-            "counts": to_json(add_counts(job.label_counts, result.label_counts)),
-            "n_rows": lease.n_rows,
+            "job_id": source.job_id,
+            "ok": sum(result.rows_ok for result in results),
+            "skipped": sum(result.rows_skipped for result in results),
+            "failed": sum(result.rows_failed for result in results),
+            "identical": sum(result.rows_identical for result in results),
+            "chunks": len(good),
+            "counts": to_json(add_counts(job.label_counts, *(result.label_counts for result in results))),
+            "n_rows": sum(lease.n_rows for lease, _ in good),
             "tau": RATE_TAU_S,
         },
     )
-    return job.ingest_state == IngestState.DONE and job.chunks_done + 1 == job.chunks_total
+    return Committed(
+        stale=frozenset(lease.chunk_no for lease, _ in done) - held,
+        last=job.ingest_state == IngestState.DONE and job.chunks_done + len(good) == job.chunks_total,
+    )
 
+
+# Locked in order: two transactions that hold chunks of one job never wait for each other in a circle.
+_MARK_DONE = text("""
+WITH ours AS MATERIALIZED (
+    SELECT c.job_id, c.chunk_no FROM chunk c
+    JOIN unnest(CAST(:chunk_nos AS integer[]), CAST(:tokens AS bigint[])) AS lease (chunk_no, token)
+        ON lease.chunk_no = c.chunk_no AND lease.token = c.lease_token
+    WHERE c.job_id = :job_id AND c.state = 'leased' ORDER BY c.chunk_no FOR UPDATE OF c
+)
+UPDATE chunk c SET state = 'done', lease_until = NULL, worker_id = NULL, isolated_row = NULL
+FROM ours WHERE c.job_id = ours.job_id AND c.chunk_no = ours.chunk_no
+RETURNING c.chunk_no
+""")
+
+_LOCK_COUNTERS = text("""
+SELECT label_counts, chunks_done, chunks_total, ingest_state FROM job
+WHERE id = :job_id AND state IN ('ingesting', 'running') AND deleted_at IS NULL FOR NO KEY UPDATE
+""")
 
 _INSERT_RESULT = text("""
 INSERT INTO result_chunk (job_id, chunk_no, account_id, first_row, n_rows, logits, top_label, top_score, status, flags,
     detail, label_counts, model_sha256, lease_token)
-VALUES (:job_id, :chunk_no, :account_id, :first_row, :n_rows, :logits, CAST(:top_label AS smallint[]),
-    CAST(:top_score AS real[]), CAST(:status AS smallint[]), CAST(:flags AS smallint[]), CAST(:detail AS jsonb),
-    CAST(:label_counts AS jsonb), :model_sha256, :token)
+VALUES (:job_id, :chunk_no, :account_id, :first_row, :n_rows, :logits, :top_label, :top_score, :status, :flags,
+    CAST(:detail AS jsonb), CAST(:label_counts AS jsonb), :model_sha256, :token)
 """)
 
 _COUNT = text("""
 UPDATE job SET rows_ok = rows_ok + :ok, rows_skipped = rows_skipped + :skipped, rows_failed = rows_failed + :failed,
-    rows_identical = rows_identical + :identical, chunks_done = chunks_done + 1, label_counts = CAST(:counts AS jsonb),
+    rows_identical = rows_identical + :identical, chunks_done = chunks_done + :chunks,
+    label_counts = CAST(:counts AS jsonb),
     rate = rate * exp(least(0, extract(epoch FROM coalesce(rate_at, now()) - clock_timestamp()) / :tau))
         + :n_rows / CAST(:tau AS real),
     rate_at = clock_timestamp()
@@ -129,10 +181,10 @@ def _result_values(lease: ChunkLease, result: ChunkResult) -> dict[str, Any]:
         "first_row": lease.first_row,
         "n_rows": lease.n_rows,
         "logits": result.logits,
-        "top_label": result.top_label,
-        "top_score": result.top_score,
-        "status": result.status,
-        "flags": result.flags,
+        "top_label": SmallInts(result.top_label),
+        "top_score": Reals(result.top_score),
+        "status": SmallInts(result.status),
+        "flags": SmallInts(result.flags),
         "detail": to_json(result.detail),
         "label_counts": to_json(result.label_counts),
         "model_sha256": lease.source.model_sha256,
@@ -231,13 +283,14 @@ def commit_canonical(session: Session, lease: IngestLease, canonical_key: str) -
         raise StaleLease
 
 
-def add_counts(total: dict[str, dict[str, int]], more: dict[str, dict[str, int]]) -> dict[str, dict[str, int]]:
-    """Sums two label counts (taxonomy → label → count); neither is changed."""
-    summed = {taxonomy: dict(labels) for taxonomy, labels in total.items()}
-    for taxonomy, labels in more.items():
-        into = summed.setdefault(taxonomy, {})
-        for label, count in labels.items():
-            into[label] = into.get(label, 0) + count
+def add_counts(*counts: dict[str, dict[str, int]]) -> dict[str, dict[str, int]]:
+    """Sums label counts (taxonomy → label → count); none is changed."""
+    summed: dict[str, dict[str, int]] = {}
+    for one in counts:
+        for taxonomy, labels in one.items():
+            into = summed.setdefault(taxonomy, {})
+            for label, count in labels.items():
+                into[label] = into.get(label, 0) + count
     return summed
 
 

@@ -24,14 +24,17 @@ CRASHED = "crashed the model"
 def return_expired(session: Session) -> int:
     """Makes chunks and ingests whose lease has run out claimable again; how many.
 
-    Repeated expiry backs off, up to half a minute: something about that work outlives no lease.
+    Repeated expiry backs off, up to half a minute: something about that work outlives no lease. What a late worker is
+    just committing is left to it: waiting for its locks, in another order, could end in a deadlock.
     """
     chunks = changed(
         session,
         """
         UPDATE chunk SET state = 'ready', lease_until = NULL, worker_id = NULL, isolated_row = NULL,
             not_before = now() + make_interval(secs => least(30, greatest(0, attempt - 3) * 2))
-        WHERE state = 'leased' AND lease_until < now()
+        WHERE (job_id, chunk_no) IN (
+            SELECT job_id, chunk_no FROM chunk WHERE state = 'leased' AND lease_until < now() FOR UPDATE SKIP LOCKED
+        )
         """,
         {},
     )

@@ -1,12 +1,19 @@
-"""From the stored numbers of a chunk to what is said of each row. Pure: arrays in, strings and floats out."""
+"""From the stored numbers of a chunk to what is said of each row. Pure: arrays in, strings and floats out.
+
+A chunk is read column by column: a file of a million rows goes through here, and an object for each row and cell would
+cost more than parsing and writing the file together.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import repeat
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.errors import BadOption
 from core.registry import ModelVersion
@@ -21,8 +28,15 @@ FINE = "goemotions"
 DIGITS = 4
 """Decimals of a score: float16 logits carry no more."""
 
+_UNITS = 10**DIGITS
+_WORDS = np.array([f"{units / _UNITS:.{DIGITS}f}" for units in range(_UNITS + 1)], dtype=object)
+"""Every score there is, as text: looking one up is ten times as fast as formatting it."""
 
-@dataclass(frozen=True)
+_COMBINATIONS = 4096
+"""Combinations of labels whose text is remembered."""
+
+
+@dataclass(frozen=True, slots=True)
 class RowLabels:
     """What is said of one row. Scores are rounded; None and empty where the row was not scored."""
 
@@ -33,6 +47,22 @@ class RowLabels:
     sentiment_score: float | None = None
     status: str = ""
     all_scores: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class StoredChunk:
+    """A chunk's result as the ledger has it.
+
+    Attributes:
+        logits: rows × labels float16, little-endian.
+        status, flags: one per row.
+        detail: sparse, by index within the chunk.
+    """
+
+    logits: bytes
+    status: list[int]
+    flags: list[int]
+    detail: Mapping[str, Any]
 
 
 class Labeller:
@@ -49,57 +79,105 @@ class Labeller:
         self.taxonomy = model.taxonomies[name]
         self.fine = model.taxonomies[FINE]
         self.options = options
-        self._model = model
-        self._sentiment = model.taxonomies[SENTIMENT]
+        self.sentiment = model.taxonomies[SENTIMENT]
+        self.n_logits = len(model.labels)
+        self.remembered = lru_cache(maxsize=_COMBINATIONS)(self.combination)
 
     @property
     def has_emotions(self) -> bool:
         """Whether the emotion columns are there: with sentiment chosen they would only repeat it."""
         return self.taxonomy.name != SENTIMENT
 
-    def filler(self, columns: Sequence[str]) -> Callable[[RowLabels], list[str]]:
-        """A function from a row's labels to its added cells, one for each of `OutputLayout.columns`."""
+    def rows(self, chunk: StoredChunk) -> Iterator[RowLabels]:
+        """What is said of each row of a chunk, in order."""
+        said = _Said(self, chunk, every=self.options.scores is Scores.ALL)
+        every = (
+            said.column([tuple(row) for row in (said.every / _UNITS).tolist()], ()) if said.has_every else repeat(())
+        )
+        return map(
+            RowLabels,
+            said.column(said.emotion, ""),
+            said.column((said.emotion_units / _UNITS).tolist(), None),
+            said.column([names for names, _ in said.emotions], ()),
+            said.column(said.sentiment, ""),
+            said.column((said.sentiment_units / _UNITS).tolist(), None),
+            said.status,
+            every,
+        )
+
+    def filler(self, columns: Sequence[str]) -> Callable[[StoredChunk], Iterator[tuple[str, ...]]]:
+        """A function from a chunk to its rows' added cells, one for each of `OutputLayout.columns`."""
         score_at = {f"score_{label}": index for index, label in enumerate(self.fine.labels)}
-        getters = [_CELLS[name] if name in _CELLS else _score_cell(score_at[name]) for name in columns]
-        return lambda row: [get(row) for get in getters]
+        getters = [_CELLS[name] if name in _CELLS else _score_cells(score_at[name]) for name in columns]
+        every = any(name in score_at for name in columns)
 
-    def rows(
-        self, logits: bytes, status: list[int], flags: list[int], detail: Mapping[str, Any]
-    ) -> Iterator[RowLabels]:
-        """What is said of each row of a stored chunk.
+        def fill(chunk: StoredChunk) -> Iterator[tuple[str, ...]]:
+            said = _Said(self, chunk, every=every)
+            return zip(*(get(said) for get in getters), strict=True)
 
-        Args:
-            logits: n × labels float16, little-endian, as stored.
-            status, flags: one per row.
-            detail: sparse, by index within the chunk.
-        """
-        numbers = np.frombuffer(logits, dtype="<f2").reshape(len(status), len(self._model.labels))
-        scored = np.flatnonzero(np.array(status) == RowStatus.OK)
-        said = iter(self._score(numbers[scored]))
-        for index, state in enumerate(status):
-            words = _status_words(state, flags[index], detail.get(str(index), {}))
-            if state == RowStatus.OK:
-                emotion, emotion_score, emotions, sentiment, sentiment_score, every = next(said)
-                yield RowLabels(emotion, emotion_score, emotions, sentiment, sentiment_score, words, every)
-            else:
-                yield RowLabels(status=words)
+        return fill
 
-    def _score(self, logits: np.ndarray) -> Iterator[tuple[Any, ...]]:
-        if not len(logits):
-            return
-        every: list[tuple[float, ...]] = [()] * len(logits)
-        if self.options.scores is Scores.ALL:
-            every = [tuple(row) for row in np.round(self.fine.scores(logits), DIGITS).tolist()]
-        emotion, emotion_score, chosen = self._read(self.taxonomy, logits)
-        sentiment, sentiment_score, _ = self._read(self._sentiment, logits)
-        lists = [tuple(self.taxonomy.labels[at] for at in np.flatnonzero(row)) for row in chosen]
-        yield from zip(emotion, emotion_score, lists, sentiment, sentiment_score, every, strict=True)
+    def combination(self, packed: bytes) -> tuple[tuple[str, ...], str]:
+        """The labels set in one row of `numpy.packbits`, as a list and as a cell."""
+        bits = np.unpackbits(np.frombuffer(packed, dtype=np.uint8), count=len(self.taxonomy.labels))
+        names = tuple(self.taxonomy.names(bits.astype(bool).tolist()))
+        return names, "|".join(names)
 
-    def _read(self, taxonomy: Taxonomy, logits: np.ndarray) -> tuple[list[str], list[float], np.ndarray]:
-        scores = taxonomy.scores(logits)
-        top, score = taxonomy.top(scores)
-        names = [taxonomy.labels[at] for at in top.tolist()]
-        return names, np.round(score, DIGITS).tolist(), taxonomy.selected(scores, self.options.threshold)
+
+class _Said:
+    """What is said of the scored rows of one chunk, column by column; `column` puts the other rows between them.
+
+    Attributes:
+        emotion, sentiment: names of the top labels.
+        emotion_units, sentiment_units: their scores, in units of the last decimal.
+        emotions: labels over their threshold, as a list and as a cell.
+        every: (scored, labels) scores of the model's own labels, in units; empty unless asked for.
+        status: words for every row, scored or not.
+    """
+
+    def __init__(self, labeller: Labeller, chunk: StoredChunk, *, every: bool) -> None:
+        status = np.array(chunk.status, dtype=np.int64)
+        self._n = len(status)
+        self._scored = np.flatnonzero(status == RowStatus.OK)
+        logits = np.frombuffer(chunk.logits, dtype="<f2").reshape(self._n, labeller.n_logits)
+        if len(self._scored) < self._n:
+            logits = logits[self._scored]
+        self.emotion, self.emotion_units, scores = _top(labeller.taxonomy, logits)
+        chosen = np.packbits(labeller.taxonomy.selected(scores, labeller.options.threshold), axis=1)
+        width, packed = chosen.shape[1], chosen.tobytes()
+        self.emotions = [labeller.remembered(packed[at : at + width]) for at in range(0, len(packed), width)]
+        self.sentiment, self.sentiment_units, _ = _top(labeller.sentiment, logits)
+        self.has_every = every
+        self.every = _units(labeller.fine.scores(logits)) if every else np.empty((0, 0), dtype=np.int64)
+        self.status = _status_column(chunk, status)
+
+    def column(self, values: list[Any], blank: Any) -> list[Any]:
+        """A column of the whole chunk: `values` where a row was scored, `blank` elsewhere."""
+        if len(values) == self._n:
+            return values
+        whole = [blank] * self._n
+        for at, value in zip(self._scored.tolist(), values, strict=True):
+            whole[at] = value
+        return whole
+
+
+def _top(taxonomy: Taxonomy, logits: NDArray[np.float16]) -> tuple[list[str], NDArray[np.int64], NDArray[np.float64]]:
+    """Names and scores (in units) of each row's best label, and (n, k) scores of all."""
+    scores = taxonomy.scores(logits)
+    index, best = taxonomy.top(scores)
+    return np.array(taxonomy.labels, dtype=object)[index].tolist(), _units(best), scores
+
+
+def _units(scores: NDArray[np.float64]) -> NDArray[np.int64]:
+    return np.rint(scores * _UNITS).astype(np.int64)
+
+
+def _status_column(chunk: StoredChunk, status: NDArray[np.int64]) -> list[str]:
+    """Words for each row; nearly all rows are plainly ok."""
+    words = ["ok"] * len(status)
+    for at in np.flatnonzero((status != RowStatus.OK) | (np.array(chunk.flags, dtype=np.int64) != 0)).tolist():
+        words[at] = _status_words(chunk.status[at], chunk.flags[at], chunk.detail.get(str(at), {}))
+    return words
 
 
 def _status_words(status: int, flags: int, detail: Mapping[str, Any]) -> str:
@@ -117,20 +195,16 @@ def _status_words(status: int, flags: int, detail: Mapping[str, Any]) -> str:
     return f"ok: {', '.join(notes)}" if notes else "ok"
 
 
-def _number(score: float | None) -> str:
-    return "" if score is None else f"{score:.{DIGITS}f}"
+def _score_cells(index: int) -> Callable[[_Said], list[str]]:
+    return lambda said: said.column(_WORDS[said.every[:, index]].tolist(), "")
 
 
-def _score_cell(index: int) -> Callable[[RowLabels], str]:
-    return lambda row: _number(row.all_scores[index]) if row.all_scores else ""
-
-
-_CELLS: dict[str, Callable[[RowLabels], str]] = {
-    "emotion": lambda row: row.emotion,
-    "emotion_score": lambda row: _number(row.emotion_score),
-    "emotions": lambda row: "|".join(row.emotions),
-    "sentiment": lambda row: row.sentiment,
-    "sentiment_score": lambda row: _number(row.sentiment_score),
-    "row_status": lambda row: row.status,
+_CELLS: dict[str, Callable[[_Said], list[str]]] = {
+    "emotion": lambda said: said.column(said.emotion, ""),
+    "emotion_score": lambda said: said.column(_WORDS[said.emotion_units].tolist(), ""),
+    "emotions": lambda said: said.column([cell for _, cell in said.emotions], ""),
+    "sentiment": lambda said: said.column(said.sentiment, ""),
+    "sentiment_score": lambda said: said.column(_WORDS[said.sentiment_units].tolist(), ""),
+    "row_status": lambda said: said.status,
 }
 """What stands in each added column but those of single scores."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice, repeat
 from pathlib import PurePath
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from sqlalchemy import select
@@ -17,12 +18,17 @@ from core.errors import BadOption, NotReady
 from core.models import Job, Upload
 from core.results.labels import Labeller, RowLabels
 from core.results.options import ResultOptions, Scores
-from core.results.walk import JobSource, join, walk
+from core.results.walk import ChunkView, JobSource, join, walk
 from core.states import JobState
 from core.storage import Storage
-from core.table import Format, OutputLayout, Record, TableWriter
+from core.table import Format, OutputLayout, Record, RecordReader, TableWriter
+
+T = TypeVar("T")
 
 MAX_PAGE = 1_000
+
+ROWS_PER_BLOCK = 256
+"""Rows written at once: enough to be fast, few enough that many downloads of wide tables fit in memory together."""
 
 PAGE_READS = 25
 """Batches of chunks a page may look through for rare rows before it answers with what it has and where to go on."""
@@ -125,25 +131,39 @@ class JobResults:
             found.header, taxonomy=labeller.taxonomy.name, scores=labeller.options.scores, labels=labeller.fine.labels
         )
         writer = TableWriter(found, encoding=encoding)
-        block = writer.write([layout.header()])
-        cells = labeller.filler(layout.columns)
-        for chunks in walk(self._db, self._source):
-            rows = join(self._storage, self._source, chunks, self._labeller)
-            block += writer.write(
-                [layout.row(record.cells, cells(labels)) for record, labels in rows], first_row=chunks[0].first_row
-            )
-            yield block
-            block = b""
-        if block:
-            yield block
+        head = writer.write([layout.header()])
+        fill = labeller.filler(layout.columns)
+        for chunk, records in self._chunks():
+            added = fill(chunk.stored) if chunk.stored else repeat(layout.unscored(self._missing), chunk.n_rows)
+            rows = (layout.row(record.cells, cells) for record, cells in zip(records, added, strict=True))
+            for number, some in enumerate(_blocks(rows)):
+                yield head + writer.write(some, first_row=chunk.first_row + number * ROWS_PER_BLOCK)
+                head = b""
+        if head:
+            yield head
 
     def jsonl(self) -> Iterator[bytes]:
         """One JSON object per row, in blocks of lines."""
-        for chunks in walk(self._db, self._source):
-            rows = join(self._storage, self._source, chunks, self._labeller)
-            yield b"".join(
-                orjson.dumps(self._as_dict(record, labels), option=orjson.OPT_APPEND_NEWLINE) for record, labels in rows
+        for chunk, records in self._chunks():
+            lines = (
+                orjson.dumps(self._as_dict(record, labels), option=orjson.OPT_APPEND_NEWLINE)
+                for record, labels in zip(records, self._labels(chunk), strict=True)
             )
+            yield from map(b"".join, _blocks(lines))
+
+    def _chunks(self) -> Iterator[tuple[ChunkView, RecordReader]]:
+        for chunks in walk(self._db, self._source):
+            yield from join(self._storage, self._source, chunks)
+
+    def _labels(self, chunk: ChunkView) -> Iterator[RowLabels]:
+        if chunk.stored is None:
+            return repeat(RowLabels(status=self._missing), chunk.n_rows)
+        return self._labeller.rows(chunk.stored)
+
+    @property
+    def _missing(self) -> str:
+        """Status of a row without a result."""
+        return f"failed: {self._source.missing}"
 
     def page(self, *, after_row: int = 0, limit: int = 50, label: str | None = None, status: str | None = None) -> Page:
         """Rows after `after_row`, at most `limit`, by key: as quick at row nine million as at the first.
@@ -166,7 +186,11 @@ class JobResults:
         seen = after_row
         batches = walk(self._db, self._source, from_row=after_row + 1, limit=4, taxonomy=taxonomy.name, label=label)
         for number, chunks in enumerate(batches, start=1):
-            for record, labels in join(self._storage, self._source, chunks, self._labeller):
+            rows_read = (
+                zip(records, self._labels(chunk), strict=True)
+                for chunk, records in join(self._storage, self._source, chunks)
+            )
+            for record, labels in chain.from_iterable(rows_read):
                 if record.row <= after_row:
                     continue
                 seen = record.row
@@ -218,6 +242,12 @@ class JobResults:
         if self._labeller.options.scores is Scores.ALL:
             row["scores"] = dict(zip(self._labeller.fine.labels, labels.all_scores, strict=False))
         return row
+
+
+def _blocks(rows: Iterable[T]) -> Iterator[list[T]]:
+    rows = iter(rows)
+    while some := list(islice(rows, ROWS_PER_BLOCK)):
+        yield some
 
 
 def _unique(header: Sequence[str]) -> list[str]:

@@ -5,18 +5,24 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import repeat
 from typing import Any
 
 from sqlalchemy import text
 
 from core.db import Database
-from core.results.labels import Labeller, RowLabels
+from core.results.labels import StoredChunk
 from core.storage import Storage
-from core.table import Format, Record, RecordReader
+from core.table import Format, RecordReader
 
-CHUNKS_PER_READ = 16
-"""Chunks fetched by one query and one read of storage: half a megabyte of text, a few megabytes of logits."""
+CHUNKS_PER_READ = 8
+"""Chunks fetched by one query: half a megabyte of logits at most."""
+
+READ_BYTES = 1024 * 1024
+"""Bytes fetched by one read of storage, unless a single chunk is longer. Several downloads at once must fit in memory,
+whatever the records are like."""
+
+PIECE_BYTES = 64 * 1024
+"""Bytes of a chunk that are split into lines at once."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +35,7 @@ class ChunkView:
     n_rows: int
     byte_start: int
     byte_end: int
-    logits: bytes | None
-    status: list[int] | None
-    flags: list[int] | None
-    detail: dict[str, Any] | None
+    stored: StoredChunk | None
 
 
 @dataclass(frozen=True)
@@ -88,16 +91,19 @@ def walk(
                 },
             ).all()
         if rows:
-            yield [ChunkView(*row) for row in rows]
+            yield [_view(row) for row in rows]
         if len(rows) < limit:
             return
         after = rows[-1].chunk_no
 
 
-def join(
-    storage: Storage, source: JobSource, chunks: list[ChunkView], labeller: Labeller
-) -> Iterator[tuple[Record, RowLabels]]:
-    """The records of `chunks` with what is said of each.
+def _view(row: Any) -> ChunkView:
+    stored = None if row.status is None else StoredChunk(row.logits, row.status, row.flags, row.detail)
+    return ChunkView(row.chunk_no, row.first_row, row.first_line, row.n_rows, row.byte_start, row.byte_end, stored)
+
+
+def join(storage: Storage, source: JobSource, chunks: list[ChunkView]) -> Iterator[tuple[ChunkView, RecordReader]]:
+    """`chunks` with a reader of each one's records; without those that have no result, if the job goes on.
 
     Raises:
         StorageMissing: the upload is gone.
@@ -105,31 +111,32 @@ def join(
     """
     for run in _adjacent(chunks):
         start = run[0].byte_start
-        data = memoryview(storage.read_range(source.key, start, run[-1].byte_end - start))
+        data = storage.read_range(source.key, start, run[-1].byte_end - start)
         for chunk in run:
-            if chunk.status is None and source.missing is None:
-                continue
-            reader = RecordReader(
-                [bytes(data[chunk.byte_start - start : chunk.byte_end - start])],
-                source.format,
-                offset=chunk.byte_start,
-                row=chunk.first_row,
-                line=chunk.first_line,
-            )
-            yield from zip(reader, _labels(source, chunk, labeller), strict=True)
+            if chunk.stored is not None or source.missing is not None:
+                yield (
+                    chunk,
+                    RecordReader(
+                        _pieces(data, chunk.byte_start - start, chunk.byte_end - start),
+                        source.format,
+                        offset=chunk.byte_start,
+                        row=chunk.first_row,
+                        line=chunk.first_line,
+                    ),
+                )
 
 
-def _labels(source: JobSource, chunk: ChunkView, labeller: Labeller) -> Iterator[RowLabels]:
-    if chunk.status is not None and chunk.logits is not None and chunk.flags is not None:
-        return labeller.rows(chunk.logits, chunk.status, chunk.flags, chunk.detail or {})
-    return repeat(RowLabels(status=f"failed: {source.missing}"), chunk.n_rows)
+def _pieces(data: bytes, start: int, end: int) -> Iterator[bytes]:
+    """A part of `data` in pieces, so that only a few lines of a long chunk are taken apart at a time."""
+    for at in range(start, end, PIECE_BYTES):
+        yield data[at : min(at + PIECE_BYTES, end)]
 
 
 def _adjacent(chunks: list[ChunkView]) -> Iterator[list[ChunkView]]:
-    """Runs of chunks whose numbers follow each other: one read of storage serves a run."""
+    """Runs of chunks whose numbers follow each other, of `READ_BYTES` at most: one read of storage serves a run."""
     run: list[ChunkView] = []
     for chunk in chunks:
-        if run and chunk.chunk_no != run[-1].chunk_no + 1:
+        if run and (chunk.chunk_no != run[-1].chunk_no + 1 or chunk.byte_end - run[0].byte_start > READ_BYTES):
             yield run
             run = []
         run.append(chunk)

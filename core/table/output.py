@@ -60,6 +60,10 @@ class OutputLayout:
         """The header row."""
         return [*self._header, *self.names]
 
+    def unscored(self, status: str) -> tuple[str, ...]:
+        """The added cells of a row that has no result, only a status."""
+        return tuple(status if column == STATUS_COLUMN else "" for column in self.columns)
+
     def row(self, cells: Sequence[str], added: Sequence[str]) -> list[str]:
         """One row: the input's `cells`, with `added` (one for each of `columns`) in their place."""
         width = self._width

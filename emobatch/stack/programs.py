@@ -37,6 +37,8 @@ class Program:
     """It has started when it has lived so long; an end before that counts as a failed start."""
     start_retries: int = 3
     """After so many failed starts in a row, each with a longer pause before it, the start has failed for good."""
+    is_patient: bool = False
+    """It starts without servers and migrations, and asks for them when it is asked: it may start at once."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """What it needs besides what all programs get. No secrets: this one is written into a file."""
 
@@ -76,6 +78,7 @@ def _web(settings: Settings) -> Program:
         ),
         stop_wait_s=15,
         start_s=SLOW_START_S,
+        is_patient=True,
     )
 
 

@@ -5,14 +5,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from urllib.parse import quote
 
 from emobatch.stack.home import Home, Secrets
 from emobatch.stack.postgres import Postgres
 from emobatch.stack.redis import Redis
 from emobatch.stack.supervision import Supervisor
+
+Made = list[tuple[Postgres | Redis, Future[None]]]
+"""Embedded servers, in the order of their start, and when the files of each are made."""
 
 PATIENCE_S = 60.0
 """How long a server may take to answer: a database of a killed machine replays its log first."""
@@ -31,16 +35,27 @@ class Servers:
         self.redis_url = self.redis.url if self.redis else environment["REDIS_URL"]
         self.storage_url = environment.get("STORAGE_URL") or f"file://{quote(str(home.storage))}"
 
-    def start(self, supervisor: Supervisor) -> None:
-        """Brings the embedded servers up, side by side, as programs of `supervisor`.
+    @contextmanager
+    def being_made(self) -> Iterator[Made]:
+        """Makes the files of the embedded servers, side by side and beside what the block does; waits at its end."""
+        with ThreadPoolExecutor(len(self.embedded) or 1) as pool:
+            # Redis first: it is up before initdb has ended.
+            yield [(server, pool.submit(server.initialise)) for server in reversed(self.embedded)]
+
+    def start(self, supervisor: Supervisor, made: Made | None = None) -> None:
+        """Brings the embedded servers up as programs of `supervisor`, each as soon as its files are made.
+
+        Args:
+            made: from `being_made`; None: they are made now.
 
         Raises:
             Unavailable: a server's files could not be made, or it does not answer in time.
         """
-        with ThreadPoolExecutor(len(self.embedded) or 1) as pool:
-            made = [(server, pool.submit(server.initialise)) for server in reversed(self.embedded)]
-            for server, files in made:  # Redis first: it is up before initdb has ended.
-                files.result()
-                supervisor.start(server.name)
+        if made is None:
+            with self.being_made() as made:
+                return self.start(supervisor, made)
+        for server, files in made:
+            files.result()
+            supervisor.start(server.name)
         for server in self.embedded:
             supervisor.wait_until(server.answers, server.name, seconds=PATIENCE_S)

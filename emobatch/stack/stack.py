@@ -79,23 +79,29 @@ class Stack:
         if leftovers.stop(home):  # They hold the ports and the files.
             self._say("Stopped what a killed emobatch had left running.")
         servers = Servers(home, secrets, os.environ)
-        settings = self._settings(servers)
-        embedded = [server.program for server in servers.embedded]
-        programs = [*embedded, *self._application.programs(settings, secrets.stack_id)]
-        names = [program.name for program in programs]
-        environment = self._environment(settings, servers)
-        self._say(f"Starting {', '.join(names)} in {home.root} ...")
+        with servers.being_made() as made:
+            settings = self._settings(servers)
+            application = self._application.programs(settings, secrets.stack_id)
+            programs = [*(server.program for server in servers.embedded), *application]
+            environment = self._environment(settings, servers)
+            self._say(f"Starting {', '.join(program.name for program in programs)} in {home.root} ...")
 
-        supervisor = Supervisor(home, secrets, home.ports([SUPERVISOR])[SUPERVISOR], programs)
-        self._supervisor = supervisor
-        supervisor.launch(environment)
-        servers.start(supervisor)
+            supervisor = Supervisor(home, secrets, home.ports([SUPERVISOR])[SUPERVISOR], programs)
+            self._supervisor = supervisor
+            supervisor.launch(environment)
+            # Importing its libraries takes web as long as the servers take to start: side by side.
+            for program in application:
+                if program.is_patient:
+                    supervisor.start(program.name)
+            servers.start(supervisor, made)
         self._migrate(environment)
-        application = names[len(embedded) :]
-        for name in application:
-            supervisor.start(name)
+        for program in application:
+            if not program.is_patient:
+                supervisor.start(program.name)
         supervisor.wait_until(
-            lambda: _answers_ok(settings.port, self._application.ready_path), *application, seconds=READY_S
+            lambda: _answers_ok(settings.port, self._application.ready_path),
+            *(program.name for program in application),
+            seconds=READY_S,
         )
         address = Address(f"http://127.0.0.1:{settings.port}", settings.access_token.get_secret_value())
         home.announce(address, transient=self._transient)

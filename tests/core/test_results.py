@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import uuid
+from dataclasses import replace
 
 import pytest
 
 from core import jobs
-from core.errors import BadOption, NotFound, NotReady
+from core.errors import BadOption, EncodingFailed, NotFound, NotReady
 from core.results import ResultOptions, Results
 from tests.fakes import NullScorer, null_logits
 from tests.fixtures import Installation
@@ -128,3 +129,17 @@ def test_the_download_is_named_after_the_upload(installation: Installation, file
     job_id = installation.accept(b"text\nfine day\n", filename=filename)
     installation.run()
     assert opened(installation, job_id).stem == f"{stem}.labelled"
+
+
+@pytest.mark.parametrize("row", [1, 256, 257, 300, 520])
+def test_a_character_that_the_output_lacks_is_laid_to_its_row(installation: Installation, row: int):
+    texts = ["plain"] * 520
+    texts[row - 1] = "snow \u2603 man"
+    made = installation.accept(b"text\n" + "".join(f"{text}\n" for text in texts).encode())
+    installation.run(chunk_records=400)
+    reading = opened(installation, made)
+    # No file of that encoding holds it; but some characters of old encodings cannot be written back as they were read.
+    reading._source = replace(reading._source, format=replace(reading._source.format, encoding="ascii"))
+    with pytest.raises(EncodingFailed) as raised:
+        b"".join(reading.csv("same"))
+    assert raised.value.row == row

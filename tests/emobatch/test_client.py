@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -202,6 +203,25 @@ def test_waiting_shows_each_state_and_returns_the_last(api, client, job_id):
     job = client.wait(job_id, lambda job: seen.append(job.state))
     assert [str(state) for state in seen] == api.states
     assert (job.state, job.rows_done, job.seconds) == (JobState.COMPLETED_WITH_ERRORS, 2, 2.5)
+
+
+@pytest.mark.parametrize(
+    ("eta_s", "waited_s", "age_s", "pause_s"),
+    [
+        (None, 0, 0, 0.02),
+        (None, 2, 0, 0.52),
+        (None, 60, 0, 1.0),
+        (600, 60, 0, 1.0),
+        (1.5, 60, 0, 0.3),
+        (0.3, 60, 0.25, 0.02),  # about to end
+        (0.3, 60, 1.8, 0.3),  # overdue
+        (0.3, 600, 300, 1.0),
+        (60, 0.1, 0, 0.045),  # an estimate of the first moment counts for little
+    ],
+)
+def test_a_job_is_looked_at_most_often_around_its_end(client, job_id, eta_s, waited_s, age_s, pause_s):
+    job = replace(client.status(job_id), eta_s=eta_s)
+    assert job.next_look_s(waited_s, age_s) == pytest.approx(pause_s)
 
 
 def test_waiting_has_an_end_if_one_is_asked_for(api, client, job_id):

@@ -10,14 +10,16 @@ import uuid
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import ProgrammingError
 
+import migrations.run
 from core import ledger
 from core.accounts import issue_key
 from core.db import Database
 from core.models import Base
-from migrations.run import downgrade, upgrade
+from migrations.run import config, downgrade, is_current, newest, upgrade
 from tests.factories import claim, make_cut_job, result_of
 
 
@@ -38,6 +40,15 @@ def test_every_migration_goes_down_and_up_again(empty_database_url):
         downgrade(empty_database_url)
         assert inspect(owner.engine).get_table_names() == ["alembic_version"]
     owner.close()
+
+
+def test_a_database_at_the_newest_revision_is_left_alone(empty_database_url, monkeypatch):
+    assert newest() == ScriptDirectory.from_config(config()).get_current_head()
+    assert not is_current(empty_database_url)
+    upgrade(empty_database_url)
+    assert is_current(empty_database_url.replace("postgresql:", "postgresql+psycopg:"))
+    monkeypatch.setattr(migrations.run, "_run", lambda *_: pytest.fail("Alembic was asked"))
+    upgrade(empty_database_url)
 
 
 def test_two_releases_may_migrate_at_once(empty_database_url):
