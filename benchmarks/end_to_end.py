@@ -1,0 +1,75 @@
+"""(c) What the whole program costs beside its engine: upload to complete download against scoring alone."""
+
+from __future__ import annotations
+
+from benchmarks.corpus import write_csv
+from benchmarks.group import Group, at_least
+from benchmarks.interleaved import Figure, rounds
+from benchmarks.ours import Ours
+from benchmarks.plan import Plan
+from benchmarks.remote import Remote
+from benchmarks.stacks import Timing, started
+from core.model_directory import find_model
+
+ROWS = 30_000
+QUICK_SECONDS = 6.0
+WARM = 500
+
+HOW = (
+    "A warm local stack with its default settings and model, the memory of texts off. One client uploads a CSV of "
+    "distinct texts, waits, and downloads the labelled CSV; the same texts are scored by the engine alone in another "
+    "process, in turns. Share = engine alone over end to end, round by round. The idle stack is left running meanwhile."
+)
+
+
+def measure(plan: Plan) -> Group:
+    """One file, one job at a time."""
+    group = Group("c", "End to end against the engine alone", HOW)
+    model = find_model(None).name
+    with Remote(Ours, model) as ours, started(warm_with=plan.corpus.texts(WARM)) as running:
+        rows = _quick_rows(plan, ours) if plan.quick else plan.size(ROWS)
+        texts = plan.corpus.texts(rows)
+        source, target = write_csv(plan.path("c.csv"), texts), plan.path("c.labelled.csv")
+        plan.say(f"(c) {rows:,} rows through the stack, {plan.rounds} rounds")
+        spent: list[dict[str, float]] = []
+
+        def whole() -> Timing:
+            before = running.cpu_seconds()
+            timing = running.label(source, target)
+            after = running.cpu_seconds()
+            spent.append({kind: after[kind] - before.get(kind, 0.0) for kind in after})
+            return timing
+
+        idle: list[float] = []
+
+        def alone() -> float:
+            before = sum(running.cpu_seconds().values())
+            seconds, _ = ours.call("score", texts)
+            idle.append((sum(running.cpu_seconds().values()) - before) / seconds)
+            return seconds
+
+        found = rounds({"whole": whole, "alone": alone}, plan.rounds, say=plan.say)
+    timings: list[Timing] = found["whole"]  # type: ignore[assignment]
+    whole_s = Figure.of(timing.downloaded for timing in timings)
+    alone_s = Figure.of(found["alone"])  # type: ignore[arg-type]
+    group.add("end_to_end_share", "engine alone over end to end", alone_s.over(whole_s), "share", at_least(0.95))
+    group.add("engine_rows_per_s", "engine alone", alone_s.rate(rows), "rows/s")
+    group.add("end_to_end_rows_per_s", "upload to complete download", whole_s.rate(rows), "rows/s")
+    group.add("upload_s", "of it the upload", Figure.of(t.uploaded for t in timings), "s")
+    group.add("wait_s", "of it until the job was over", Figure.of(t.done - t.uploaded for t in timings), "s")
+    group.add("download_s", "of it the download", Figure.of(t.downloaded - t.done for t in timings), "s")
+    for kind in sorted(spent[-1]):
+        cpu = Figure.of(1e6 * one.get(kind, 0.0) / rows for one in spent[-plan.rounds :])
+        group.add(f"cpu_{kind.replace(' ', '_')}", f"processor time: {kind}", cpu, "µs/row")
+    group.notes.append(
+        f"{rows:,} rows; {model}; beside the engine alone, the idle stack used "
+        f"{Figure.of(idle[-plan.rounds :]).median:.1%} of one core"
+    )
+    return group
+
+
+def _quick_rows(plan: Plan, ours: Remote) -> int:
+    """As many rows as the engine scores in a few seconds."""
+    sample = plan.corpus.texts(plan.size(2_000))
+    seconds, _ = ours.call("score", sample)
+    return plan.size(min(ROWS, int(round(QUICK_SECONDS * len(sample) / seconds, -2))))
