@@ -11,7 +11,7 @@ from benchmarks.plan import Plan
 from benchmarks.stacks import cores_of_machine, started
 from core.model_directory import find_model
 
-ROWS = 16_000
+ROWS = 30_000
 
 HOW = (
     "Two stacks with the default model and the memory of texts off: one lives on one core, with one worker; the other "

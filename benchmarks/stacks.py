@@ -28,6 +28,10 @@ MEMORY_OFF = {"EMOBATCH_TEXT_MEMORY": "0"}
 NULL_MODEL = {"EMOBATCH_ENGINE": "null"}
 
 
+PATIENCE_S = 900.0
+"""After so long a job of a measurement is stuck, and nothing is measured."""
+
+
 class JobFailed(RuntimeError):
     """A job of a measurement did not complete, so there is nothing to measure."""
 
@@ -54,11 +58,12 @@ class LocalStack:
 
         Raises:
             JobFailed: the job did not complete, or a row has no label.
+            TimeoutError: it is stuck.
         """
         began = time.perf_counter()
         accepted = self.client.create_job(source, text_column="text")
         uploaded = time.perf_counter() - began
-        job = self.client.wait(accepted.id)
+        job = self.client.wait(accepted.id, timeout_s=PATIENCE_S)
         done = time.perf_counter() - began
         if job.state is not JobState.COMPLETED:
             raise JobFailed(f"The job ended {job.state}: {job.rows_failed:,} of {job.rows_total:,} rows failed.")

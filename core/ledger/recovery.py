@@ -196,7 +196,7 @@ def finish(session: Session, job_id: uuid.UUID) -> JobState | None:
     job = session.execute(
         text("""
         SELECT ingest_state, rows_total, rows_ok, rows_skipped, rows_failed, chunks_total, chunks_done FROM job
-        WHERE id = :job_id AND state = 'running' FOR UPDATE
+        WHERE id = :job_id AND state = 'running' FOR NO KEY UPDATE
         """),
         {"job_id": job_id},
     ).one_or_none()

@@ -8,8 +8,10 @@ from __future__ import annotations
 import http.server
 import json
 import os
+import socket
 import sys
 import threading
+import time
 from pathlib import Path
 
 from emobatch import stack
@@ -32,22 +34,42 @@ class Web(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def application(*, broken: str = "") -> Application:
-    """The fakes; the one named `broken` ends at once and says why."""
+def application(*, broken: str = "", patient: str = "", migrate: str = "-migrate") -> Application:
+    """The fakes; the one named `broken` ends at once and says why, the one named `patient` waits for nothing."""
 
     def programs(settings: object, stack_id: str) -> list[Program]:
         return [
-            Program(name, (sys.executable, "-m", HERE, "-broken" if name == broken else f"-{name}"), start_retries=1)
+            Program(
+                name,
+                (sys.executable, "-m", HERE, "-broken" if name == broken else f"-{name}"),
+                start_retries=1,
+                is_patient=name == patient,
+            )
             for name in ("web", "worker")
         ]
 
-    return Application(migrate=(sys.executable, "-m", HERE, "-migrate"), programs=programs, ready_path="/ready")
+    return Application(migrate=(sys.executable, "-m", HERE, migrate), programs=programs, ready_path="/ready")
+
+
+def answers(port: int) -> bool:
+    """Whether somebody listens there."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def main(what: str) -> int:
     """One of the fakes, or the stack of them in the data directory `what`."""
     if what == "-migrate":
         Path("migrated").write_text(os.environ["DATABASE_URL"])
+    elif what == "-migrate-while-web-answers":
+        deadline = time.monotonic() + 20
+        while not answers(int(os.environ["EMOBATCH_PORT"])):
+            if time.monotonic() > deadline:
+                sys.exit("web is not there")
+            time.sleep(0.05)
     elif what == "-web":
         server = http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["EMOBATCH_PORT"])), Web)
         server.serve_forever()

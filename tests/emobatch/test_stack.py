@@ -96,6 +96,12 @@ def test_an_up_waits_for_the_stack_of_a_job_and_takes_over(odd_home, start_up):
     assert up.stop() == 0
 
 
+def test_a_patient_program_starts_while_the_database_is_migrated(odd_home):
+    fakes = application(patient="web", migrate="-migrate-while-web-answers")
+    with stack.start(odd_home.root, quiet=True, application=fakes) as running:
+        assert works(running.address)
+
+
 def test_two_homes_do_not_meet(odd_home, tmp_path):
     other = Home(tmp_path / "other")
     with (
