@@ -61,8 +61,8 @@ class Settings(BaseSettings):
 
     # --- how work is cut and shared ---------------------------------------------------------------------------
     chunk_records: int = 1_000
-    chunk_text_bytes: int = 96 * 1024
-    """About half a second of work on two cores: the grain of fairness, and what a killed worker loses."""
+    chunk_text_bytes: int = 32 * 1024
+    """Some tenths of a second of work on two cores: the grain of fairness, and what a killed worker loses."""
     chunk_bytes: int = MIB
     ingest_slice_s: float = 2.0
     """An ingest gives its slot back this often, so that two big uploads do not fill every slot."""
