@@ -6,10 +6,10 @@ from benchmarks.flops import total_flops
 from benchmarks.group import Group, at_least
 from benchmarks.interleaved import Figure, rounds
 from benchmarks.ours import Ours, Setup
-from benchmarks.plan import Plan, directory
+from benchmarks.plan import Plan
 from benchmarks.products import Products, precision_of
 from benchmarks.remote import Remote
-from core.model_directory import ModelDirectory, find_model
+from core.model_directory import ModelDirectory, directory_called, find_model
 
 ROWS, ROWS_QUICK = 6_000, 1_500
 IMPOSSIBLE = 1.02
@@ -27,7 +27,7 @@ def measure(plan: Plan) -> Group:
     """Measures with the six-layer model, and with the student if there is one and the run is not the quick one."""
     group = Group("b", "Share of the machine's matrix speed", HOW)
     _one(plan, group, plan.model, "sgemm_share", at_least(0.92))
-    if not plan.quick and directory(plan.student):
+    if not plan.quick and directory_called(plan.student):
         _one(plan, group, plan.student, "student_sgemm_share", None)
     return group
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.corpus import Corpus
-from core.model_directory import ModelDirectory, ModelDirectoryError, find_model
+from core.model_directory import find_model
 
 SIX_LAYERS = "emobatch-distilbert-6x384"
 STUDENT = "emobatch-distilbert-3x384"
@@ -46,14 +46,6 @@ class Plan:
     def path(self, name: str) -> Path:
         """A file for this run's own use."""
         return self.folder / name
-
-
-def directory(name: str) -> ModelDirectory | None:
-    """The model directory called so, or None if there is none."""
-    try:
-        return ModelDirectory.load(find_model(name))
-    except ModelDirectoryError:
-        return None
 
 
 def default_student(model: str) -> str:

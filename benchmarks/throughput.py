@@ -11,9 +11,10 @@ from benchmarks.group import Group, at_least
 from benchmarks.interleaved import Figure, rounds
 from benchmarks.labelled import agreement
 from benchmarks.ours import Ours
-from benchmarks.plan import Plan, directory
+from benchmarks.plan import Plan
 from benchmarks.remote import Remote
 from benchmarks.rivals import Pipeline, RayData
+from core.model_directory import directory_called
 from worker.engine import available_cores
 
 BATCH = 32
@@ -56,7 +57,7 @@ def measure(plan: Plan) -> Group:
             "pipeline_32": f"transformers pipeline, batch {BATCH}",
             "pipeline_best": f"transformers pipeline, its best batch ({best})",
         }
-        if directory(plan.student):
+        if directory_called(plan.student):
             student = hire(Ours, plan.student)
             runs["student"] = lambda target: student.call("label", str(source), str(target))
             names["student"] = f"emobatch's engine, {plan.student}"

@@ -173,6 +173,14 @@ def find_model(name_or_path: str | Path | None = None) -> Path:
     )
 
 
+def directory_called(name: str) -> ModelDirectory | None:
+    """The model directory of that name or at that path, or None where a name means something else."""
+    try:
+        return ModelDirectory.load(find_model(name))
+    except ModelDirectoryError:
+        return None
+
+
 def file_sha256(path: Path) -> str:
     """The hex sha256 of a file's content."""
     with path.open("rb") as stream:

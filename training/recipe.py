@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import EmobatchError
-from core.model_directory import ModelDirectory, ModelDirectoryError, find_model
+from core.model_directory import directory_called
 
 CONFIGS = Path(__file__).resolve().parent / "configs"
 
@@ -115,14 +115,6 @@ class Recipe:
         shape = [self.layers, self.hidden_dim]
         parts = [asdict(run), identity_of(self.base), shape, self.max_length, data_sha256, teachers]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def directory_called(name: str) -> ModelDirectory | None:
-    """The model directory of that name or at that path, or None where a name means something else."""
-    try:
-        return ModelDirectory.load(find_model(name))
-    except ModelDirectoryError:
-        return None
 
 
 def identity_of(name: str) -> str:

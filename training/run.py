@@ -29,9 +29,10 @@ from transformers import (
 )
 from transformers.trainer_utils import get_last_checkpoint
 
+from core.model_directory import directory_called
 from training.base import load_base, load_classifier
 from training.data import Rows
-from training.recipe import Recipe, RecipeError, Run, directory_called
+from training.recipe import Recipe, RecipeError, Run
 from training.shrink import keep_layers, narrow
 
 _AVERAGE_EVERY = 10  # steps between two steps of the moving average: it costs a pass over all weights

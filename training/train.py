@@ -27,13 +27,14 @@ import torch
 from numpy.typing import NDArray
 
 from core.errors import EmobatchError
+from core.model_directory import directory_called
 from core.taxonomy import sigmoid
 from training.augment import augmented
 from training.calibrate import fit_all
 from training.data import Rows, data_dir, read_groups, read_labels, read_tsv
 from training.evaluate import SPLITS, cross_fitted
 from training.export import export, half
-from training.recipe import Recipe, Run, directory_called, read_recipe
+from training.recipe import Recipe, Run, read_recipe
 from training.run import bf16_is_fast, new_classifier, predict, tokenize, train_run
 from training.teacher import Teacher
 

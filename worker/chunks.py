@@ -68,10 +68,10 @@ class Chunks:
         Reading, scoring and committing are one chunk each at most: what a death can waste is bounded, and memory.
         """
         committing: Future[None] | None = None
-        reading: Future[classify.Rows | None] | None = self._reader.submit(self._read, leases[0])
+        reading = self._reader.submit(self._read, leases[0])
         try:
             for lease, following in zip(leases, [*leases[1:], None], strict=True):
-                rows = reading.result() if reading else None
+                rows = reading.result()
                 if following:
                     reading = self._reader.submit(self._read, following)
                 result = self._score(lease, rows) if rows else None
@@ -79,7 +79,7 @@ class Chunks:
                     committing.result()
                 committing = self._committer.submit(self._commit, lease, result)
         finally:
-            pending: list[Future[Any]] = [future for future in (reading, committing) if future]
+            pending: list[Future[Any]] = [reading, *([committing] if committing else [])]
             wait(pending)
         if committing:
             committing.result()
@@ -102,8 +102,7 @@ class Chunks:
             with self._db.transaction() as session:
                 ledger.fail_job(session, lease.source.job_id, error)
         except Unavailable as error:
-            bound.warning("chunk postponed", code=error.code)
-            settle.give_back(self._db, lease)
+            self._postpone(lease, error)
         return None
 
     def _score(self, lease: ChunkLease, rows: classify.Rows) -> ChunkResult | None:
@@ -118,8 +117,7 @@ class Chunks:
             log.info("isolated chunk lost", job_id=str(lease.source.job_id), chunk=lease.chunk_no, token=lease.token)
             return None
         except Unavailable as error:
-            log.warning("chunk postponed", job_id=str(lease.source.job_id), chunk=lease.chunk_no, code=error.code)
-            settle.give_back(self._db, lease)
+            self._postpone(lease, error)
             return None
         finally:
             self._trace.end()
@@ -134,10 +132,14 @@ class Chunks:
         except StaleLease:
             bound.info("stale result refused", token=lease.token)
         except Unavailable as error:
-            bound.warning("chunk postponed", code=error.code)
-            settle.give_back(self._db, lease)
+            self._postpone(lease, error)
         finally:
             self._heartbeat.let_go(lease)
+
+    def _postpone(self, lease: ChunkLease, error: Unavailable) -> None:
+        """Gives a chunk back, because the storage or the ledger did not answer."""
+        log.warning("chunk postponed", job_id=str(lease.source.job_id), chunk=lease.chunk_no, code=error.code)
+        settle.give_back(self._db, lease)
 
     def _score_isolated(self, lease: ChunkLease, rows: classify.Rows) -> None:
         with self._db.transaction() as session:

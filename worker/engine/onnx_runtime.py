@@ -53,7 +53,6 @@ class OnnxRuntime:
         self._session = onnxruntime.InferenceSession(
             graph, options, providers=["CPUExecutionProvider"], disabled_optimizers=["BiasGeluFusion"]
         )
-        self.lanes = threads
         self._pool = ThreadPoolExecutor(threads, "lane")
         self.name = f"onnxruntime {onnxruntime.__version__}, float32, {threads} lanes"
 
