@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -85,9 +86,15 @@ def empty_database_url(postgres: Postgres) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def local_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[stack.RunningStack]:
+def local_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data directory of `local_stack`."""
+    return tmp_path_factory.mktemp("stack")
+
+
+@pytest.fixture(scope="session")
+def local_stack(local_home: Path) -> Iterator[stack.RunningStack]:
     """Everything, as `emobatch up` runs it: servers, web and a worker with the shipped model."""
-    with stack.start(tmp_path_factory.mktemp("stack"), quiet=True) as running:
+    with stack.start(local_home, quiet=True) as running:
         yield running
 
 

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from emobatch.stack import leftovers
+from emobatch.stack.home import Home
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
@@ -39,6 +42,30 @@ def page(browser, local_stack):
     yield opened
     context.close()
     assert [complaint for complaint in complaints if not any(part in complaint for part in EXPECTED)] == []
+
+
+class Workers:
+    """The worker of the real stack, which can be held in the middle of a job, however fast the machine."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = Home(home)
+
+    def hold(self) -> None:
+        """Stops its processes where they are."""
+        for process in leftovers.find(self._home)["worker"]:
+            process.suspend()
+
+    def release(self) -> None:
+        """They go on."""
+        for process in leftovers.find(self._home)["worker"]:
+            process.resume()
+
+
+@pytest.fixture
+def workers(local_stack, local_home):
+    held = Workers(local_home)
+    yield held
+    held.release()
 
 
 @pytest.fixture

@@ -52,9 +52,9 @@ def test_a_wrong_file_is_refused_in_words(page, keep, tmp_path):
     keep(page, "refused")
 
 
-def slow_file(path: Path) -> Path:
-    """A file that takes some seconds: a worker remembers texts, so every one is new, in each file of another name."""
-    path.write_text("text\n" + "".join(f"{path.stem} {n} is a number that nobody expected\n" for n in range(3000)))
+def long_file(path: Path) -> Path:
+    """A file of some seconds' work: a worker remembers texts, so every one is new, in each file of another name."""
+    path.write_text("text\n" + "".join(f"{path.stem} {n} is a number that nobody expected\n" for n in range(12_000)))
     return path
 
 
@@ -64,19 +64,25 @@ def send(page, file: Path) -> None:
     page.wait_for_url("**/jobs/*", timeout=20_000)
 
 
-def test_progress_moves_by_itself_and_the_finished_page_follows(page, tmp_path):
-    send(page, slow_file(tmp_path / "numbers.csv"))
+def test_progress_moves_by_itself_and_the_finished_page_follows(page, workers, tmp_path):
+    send(page, long_file(tmp_path / "numbers.csv"))
+    job = page.url.replace("/jobs/", "/api/v1/jobs/")
+    while not page.request.get(job).json()["rows_done"]:
+        page.wait_for_timeout(10)
+    workers.hold()
     expect(page).to_have_title(re.compile(r"^[\d.]+ % numbers.csv"), timeout=20_000)
     page.wait_for_selector("#bars .bars")
     page.wait_for_selector("#rows tbody tr")
+    workers.release()
     expect(page).to_have_title(re.compile("^Done"), timeout=60_000)
     expect(page.get_by_role("button", name="Download CSV")).to_have_count(1)
     expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
     assert page.locator("#live").get_attribute("hx-trigger") is None
 
 
-def test_a_job_is_cancelled_and_deleted_by_its_buttons(page, keep, tmp_path):
-    send(page, slow_file(tmp_path / "unwanted.csv"))
+def test_a_job_is_cancelled_and_deleted_by_its_buttons(page, workers, keep, tmp_path):
+    workers.hold()
+    send(page, long_file(tmp_path / "unwanted.csv"))
     page.get_by_role("button", name="Cancel").click()
     page.wait_for_selector("#live .badge-state:has-text('Cancelled')")
     page.get_by_text("Delete …").click()
@@ -97,8 +103,9 @@ def test_rows_are_filtered_in_place(page):
     assert set(page.locator("#rows .emotion").all_text_contents()) == {"joy"}
 
 
-def test_a_server_that_is_away_is_said_and_forgotten(page, tmp_path):
-    send(page, slow_file(tmp_path / "away.csv"))
+def test_a_server_that_is_away_is_said_and_forgotten(page, workers, tmp_path):
+    workers.hold()
+    send(page, long_file(tmp_path / "away.csv"))
     page.route("**/live", lambda route: route.abort())
     page.wait_for_selector("#offline:visible")
     page.unroute("**/live")
