@@ -36,7 +36,7 @@ def _one(plan: Plan, group: Group, name: str, key: str, goal: object) -> None:
     model = ModelDirectory.load(find_model(name))
     texts = plan.corpus.texts(plan.rows or plan.size(ROWS_QUICK if plan.quick else ROWS))
     plan.say(f"(b) {name}: {len(texts):,} rows, {plan.rounds} rounds")
-    with Remote(Ours, name) as ours:
+    with Remote(Ours, name, "float32") as ours:
         setup: Setup = ours.call("setup")
         precision = precision_of(setup.name)
         with Remote(Products, model.dim, model.hidden_dim, setup.token_budget) as products:

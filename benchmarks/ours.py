@@ -31,9 +31,9 @@ class Setup:
 class Ours:
     """`worker.engine` with one model directory, as a worker loads it."""
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, precision: str = "auto") -> None:
         self.model = ModelDirectory.load(find_model(model))
-        self._engine = load_engine(self.model, threads=0, memory=0)
+        self._engine = load_engine(self.model, threads=0, memory=0, precision=precision)
         self._shapes: list[tuple[int, int]] = []
         self._record()
         self._engine.score(["warm"])

@@ -16,7 +16,8 @@ import onnxruntime
 from benchmarks.corpus import Corpus, data_folder
 from core.model_directory import DEFAULT_MODEL, ModelDirectory, find_model
 from worker.batching import plan_batches
-from worker.engine.onnx_runtime import OnnxRuntime, cached_graph, default_cache_dir
+from worker.engine.graph_cache import cached_graph
+from worker.engine.onnx_runtime import OnnxRuntime
 from worker.engine.tokens import Tokens
 
 
@@ -27,7 +28,7 @@ def operators(model: ModelDirectory, texts: list[str]) -> Counter[str]:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.enable_profiling, options.profile_file_prefix = True, str(Path(folder) / "profile")
-        graph = cached_graph(model, default_cache_dir())
+        graph = cached_graph(model, None)
         session = onnxruntime.InferenceSession(graph, options, disabled_optimizers=["BiasGeluFusion"])
         for at in range(0, len(texts), 1_000):
             windows = tokens.windows(texts[at : at + 1_000])

@@ -42,7 +42,7 @@ def measure(plan: Plan) -> Group:
             factory, *rest = arguments
             return held.enter_context(Remote(factory, *rest))  # type: ignore[arg-type]
 
-        pipeline, ours = hire(Pipeline, plan.model), hire(Ours, plan.model)
+        pipeline, ours = hire(Pipeline, plan.model), hire(Ours, plan.model, "float32")
         best, rate = _best_batch(plan, pipeline)
         rows = plan.rows or max(100, round(rate * (SECONDS_QUICK if plan.quick else SECONDS), -2))
         texts = plan.corpus.texts(int(rows))
@@ -57,6 +57,10 @@ def measure(plan: Plan) -> Group:
             "pipeline_32": f"transformers pipeline, batch {BATCH}",
             "pipeline_best": f"transformers pipeline, its best batch ({best})",
         }
+        lower = hire(Ours, plan.model)  # in the precision that a worker would choose
+        if "float32" not in lower.call("setup").name:
+            runs["lower"] = lambda target: lower.call("label", str(source), str(target))
+            names["lower"] = f"emobatch's engine, {lower.call('setup').name}"
         if directory_called(plan.student):
             student = hire(Ours, plan.student)
             runs["student"] = lambda target: student.call("label", str(source), str(target))
@@ -87,17 +91,17 @@ def _report(
     ratios = {"pipeline_32": "same_weights_ratio", "pipeline_best": "best_batch_ratio"}
     for key, name in names.items():
         group.add(f"{key}_rows_per_s", name, seconds[key].rate(rows), "rows/s")
-    for key in names:
-        if key in ("engine", "student"):
-            continue
+    rivals = [key for key in names if key not in ("engine", "student", "lower")]
+    for key in rivals:
         ratio = seconds[key].over(seconds["engine"])
         group.add(ratios.get(key, f"{key}_ratio"), f"engine over {names[key]}", ratio, "×", goals.get(key))
+    if "lower" in seconds:
+        ratio = seconds["pipeline_32"].over(seconds["lower"])
+        group.add("lower_ratio", f"{names['lower']} over {names['pipeline_32']}", ratio, "×")
     if "student" in seconds:
         ratio = seconds["pipeline_32"].over(seconds["student"])
         group.add("student_ratio", f"student over {names['pipeline_32']} (six layers)", ratio, "×", at_least(7))
-    for key in names:
-        if key in ("engine", "student"):
-            continue
+    for key in [*rivals, *(["lower"] if "lower" in names else [])]:
         share = agreement(targets["engine"], targets[key])
         goal = at_least(0.999) if key in goals else None
         name = "label_agreement" if key == "pipeline_32" else f"{key}_agreement"

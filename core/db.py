@@ -12,8 +12,9 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
+import psycopg
 from sqlalchemy import Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.orm import Session, sessionmaker
@@ -86,6 +87,22 @@ class Database:
             if is_outage(error):
                 raise Unavailable("The database does not answer.", next_step="Try again in a few seconds.") from error
             raise
+
+    def dedicated(self) -> psycopg.Connection[Any]:
+        """A connection of one's own, outside the pool, in autocommit: to listen on. The caller closes it.
+
+        Raises:
+            Unavailable: Postgres does not answer.
+        """
+        try:
+            pooled = self.engine.raw_connection()
+        except (psycopg.Error, DBAPIError) as error:
+            raise Unavailable("The database does not answer.", next_step="Try again in a few seconds.") from error
+        connection = cast("psycopg.Connection[Any]", pooled.driver_connection)
+        pooled.detach()
+        connection.rollback()
+        connection.autocommit = True
+        return connection
 
     def close(self) -> None:
         """Closes all connections."""

@@ -6,63 +6,18 @@ Policies, roles, functions and the view ``result_row`` live in the migrations on
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    CheckConstraint,
-    DateTime,
-    ForeignKey,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    SmallInteger,
-    Text,
-    text,
-)
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB, REAL, UUID
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Text, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Mapped, mapped_column
 
 from core.states import ChunkState, IngestState, JobState, UploadState
+from core.tables import NEW_ID, NOW, Base, one_of
 
 DEFAULT_ACCOUNT_ID = uuid.UUID("00000000-0000-0000-0000-000000000001")
 """The account of the access token; made by the first migration."""
-
-
-def _one_of(column: str, values: Iterable[str]) -> str:
-    return f"{column} IN ({', '.join(repr(str(value)) for value in values)})"
-
-
-class Base(DeclarativeBase):
-    """Constraints are named by convention (as in hypothesis/h), so that a migration can refer to them."""
-
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix__%(column_0_label)s",
-            "ck": "ck__%(table_name)s__%(constraint_name)s",
-            "fk": "fk__%(table_name)s__%(column_0_name)s__%(referred_table_name)s",
-            "pk": "pk__%(table_name)s",
-        }
-    )
-    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's own protocol
-        uuid.UUID: UUID(as_uuid=True),
-        datetime: DateTime(timezone=True),
-        dict[str, Any]: JSONB,
-        list[dict[str, Any]]: JSONB,
-        list[int]: ARRAY(SmallInteger),
-        list[float]: ARRAY(REAL),
-        str: Text,
-        int: Integer,
-        float: REAL,
-        bytes: LargeBinary,
-    }
-
-
-_now = text("now()")
-_new_id = text("gen_random_uuid()")
 
 
 class Account(Base):
@@ -70,9 +25,15 @@ class Account(Base):
 
     __tablename__ = "account"
 
-    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, server_default=_new_id)
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, server_default=NEW_ID)
     name: Mapped[str]
-    created_at: Mapped[datetime] = mapped_column(server_default=_now)
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    served: Mapped[float] = mapped_column(server_default=text("0"))
+    """Bytes of records claimed of late, as an exponential kernel (`core.ledger.claims.SERVED_TAU_S`) at ``served_at``:
+    whoever had least goes first. No index: every claim changes it, and accounts are found by their jobs."""
+    served_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    cut_at: Mapped[datetime | None]
+    """When a slice of one of its uploads was last claimed."""
 
 
 class ApiKey(Base):
@@ -80,11 +41,11 @@ class ApiKey(Base):
 
     __tablename__ = "api_key"
 
-    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, server_default=_new_id)
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, server_default=NEW_ID)
     account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("account.id"), index=True)
     name: Mapped[str]
     secret_hmac: Mapped[bytes]
-    created_at: Mapped[datetime] = mapped_column(server_default=_now)
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
     expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
 
@@ -97,7 +58,7 @@ class Model(Base):
     sha256: Mapped[str] = mapped_column(primary_key=True)
     version: Mapped[str]
     manifest: Mapped[dict[str, Any]]
-    created_at: Mapped[datetime] = mapped_column(server_default=_now)
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
 
 
 class Upload(Base):
@@ -105,11 +66,11 @@ class Upload(Base):
 
     __tablename__ = "upload"
     __table_args__ = (
-        CheckConstraint(_one_of("state", UploadState), name="state"),
+        CheckConstraint(one_of("state", UploadState), name="state"),
         Index("ix__upload_unsettled", "lease_until", postgresql_where=text("state <> 'stored'")),
     )
 
-    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, server_default=_new_id)
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, server_default=NEW_ID)
     account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("account.id"), index=True)
     state: Mapped[str] = mapped_column(server_default=UploadState.RECEIVING)
     key: Mapped[str]
@@ -124,7 +85,7 @@ class Upload(Base):
     overrides: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     lease_token: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     lease_until: Mapped[datetime | None]
-    created_at: Mapped[datetime] = mapped_column(server_default=_now)
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
 
 
 class Job(Base):
@@ -132,15 +93,15 @@ class Job(Base):
 
     __tablename__ = "job"
     __table_args__ = (
-        CheckConstraint(_one_of("state", JobState), name="state"),
-        CheckConstraint(_one_of("ingest_state", IngestState), name="ingest_state"),
+        CheckConstraint(one_of("state", JobState), name="state"),
+        CheckConstraint(one_of("ingest_state", IngestState), name="ingest_state"),
         Index("ix__job_listing", "account_id", "created_at", "id"),
         Index(
-            "ix__job_active", "created_at", postgresql_where=text(_one_of("state", ["queued", "ingesting", "running"]))
+            "ix__job_active", "created_at", postgresql_where=text(one_of("state", ["queued", "ingesting", "running"]))
         ),
     )
 
-    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, server_default=_new_id)
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, server_default=NEW_ID)
     account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("account.id"))
     upload_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("upload.id"), index=True)
     """Null once the job has expired and its file is gone."""
@@ -181,7 +142,7 @@ class Job(Base):
     ingest_token: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     ingest_lease_until: Mapped[datetime | None]
     ingest_worker_id: Mapped[str | None]
-    ingest_not_before: Mapped[datetime] = mapped_column(server_default=_now)
+    ingest_not_before: Mapped[datetime] = mapped_column(server_default=NOW)
 
     ingest_claimed_at: Mapped[datetime | None]
     claimed_at: Mapped[datetime | None]
@@ -189,7 +150,7 @@ class Job(Base):
     rate: Mapped[float] = mapped_column(server_default=text("0"))
     """Rows per second, as an exponential kernel (see `core.jobs.RATE_TAU_S`) at ``rate_at``."""
     rate_at: Mapped[datetime | None]
-    created_at: Mapped[datetime] = mapped_column(server_default=_now)
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     expires_at: Mapped[datetime | None]
@@ -202,7 +163,7 @@ class Chunk(Base):
 
     __tablename__ = "chunk"
     __table_args__ = (
-        CheckConstraint(_one_of("state", ChunkState), name="state"),
+        CheckConstraint(one_of("state", ChunkState), name="state"),
         Index("ix__chunk_ready", "job_id", "chunk_no", postgresql_where=text("state = 'ready'")),
         Index("ix__chunk_leased", "lease_until", postgresql_where=text("state = 'leased'")),
     )
@@ -225,7 +186,7 @@ class Chunk(Base):
     """The row being classified alone, written down before it is tried."""
     lease_token: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     lease_until: Mapped[datetime | None]
-    not_before: Mapped[datetime] = mapped_column(server_default=_now)
+    not_before: Mapped[datetime] = mapped_column(server_default=NOW)
     worker_id: Mapped[str | None]
 
 
@@ -276,7 +237,34 @@ class Worker(Base):
     models: Mapped[list[str]] = mapped_column(ARRAY(Text))
     """sha256 of the model directories it can serve."""
     slots: Mapped[int]
-    heartbeat: Mapped[datetime] = mapped_column(server_default=_now)
+    heartbeat: Mapped[datetime] = mapped_column(server_default=NOW)
+
+
+class ClassifyRequest(Base):
+    """Texts that somebody waits for: the synchronous lane. Unlogged, and deleted once its answer is read."""
+
+    __tablename__ = "classify_request"
+    __table_args__ = (
+        Index("ix__classify_request_unanswered", "created_at", postgresql_where=text("texts IS NOT NULL")),
+    )
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("account.id"))
+    model_sha256: Mapped[str]
+    texts: Mapped[bytes | None]
+    """JSON list; null once it is answered."""
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    expires_at: Mapped[datetime]
+    attempt: Mapped[int] = mapped_column(server_default=text("0"))
+    lease_until: Mapped[datetime | None]
+    worker_id: Mapped[str | None]
+    logits: Mapped[bytes | None]
+    """This and the next three as in `ResultChunk`."""
+    status: Mapped[list[int] | None]
+    flags: Mapped[list[int] | None]
+    detail: Mapped[dict[str, Any] | None]
+    scored_s: Mapped[float | None]
+    """Seconds that the model took."""
 
 
 class Idempotency(Base):
@@ -293,6 +281,6 @@ class Idempotency(Base):
     """While ``in_progress``: after this the key is free again, its holder died. When ``done``: when it is forgotten."""
     job_id: Mapped[uuid.UUID | None]
     response: Mapped[dict[str, Any] | None]
-    created_at: Mapped[datetime] = mapped_column(server_default=_now)
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
 
-    __table_args__ = (CheckConstraint(_one_of("state", ["in_progress", "done"]), name="state"),)
+    __table_args__ = (CheckConstraint(one_of("state", ["in_progress", "done"]), name="state"),)

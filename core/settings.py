@@ -31,8 +31,12 @@ class Settings(BaseSettings):
     engine: str = "auto"
     """``auto`` (torch on CUDA, else ONNX Runtime), ``onnx``, ``torch``; ``null``: a checksum in place of the model, for
     benchmarks and fault tests. Its labels mean nothing."""
+    precision: str = "auto"
+    """Of a CPU's products: ``float32``, ``bfloat16``, or ``auto``: bfloat16 where the processor has instructions for it
+    and a trial on the first start shows that it is faster and gives the same labels."""
     cache_dir: Path | None = None
-    """Where the ONNX graph built from the weights is kept; by default the platform's cache folder."""
+    """Where the graph built from the weights is kept, and the verdict on precision; by default the platform's cache
+    folder."""
 
     # --- who gets in ------------------------------------------------------------------------------------------
     secret_key: SecretStr = SecretStr("")
@@ -43,7 +47,10 @@ class Settings(BaseSettings):
     port: int = 8080
     allowed_hosts: str = "127.0.0.1,localhost,[::1]"
     """Comma-separated Host headers that web answers; ``*`` for any (behind a proxy that checks)."""
-    web_threads: int = 8
+    web_threads: int = 64
+    """Requests that one web process answers at once: a slow sender or reader holds a thread for as long as it takes."""
+    web_processes: int = 1
+    """Of the local stack. A laptop has one user; a status asked hundreds of times a second wants a process a core."""
 
     # --- what is accepted -------------------------------------------------------------------------------------
     max_upload_bytes: int = 8 * 1024 * MIB
@@ -58,6 +65,10 @@ class Settings(BaseSettings):
     max_active_jobs: int = 100
     """Unfinished jobs an account may have."""
     retention_days: int = 30
+    classify_texts: int = 64
+    """Texts of one request that is answered at once; together they may have as many characters as a chunk."""
+    classify_wait_s: float = 10.0
+    """How long such a request waits for a worker before it is told to come back."""
 
     # --- how work is cut and shared ---------------------------------------------------------------------------
     chunk_records: int = 1_000
@@ -65,13 +76,16 @@ class Settings(BaseSettings):
     """Some tenths of a second of work on two cores: the grain of fairness, and what a killed worker loses."""
     chunk_bytes: int = MIB
     ingest_slice_s: float = 2.0
-    """An ingest gives its slot back this often, so that two big uploads do not fill every slot."""
-    claim_s: float = 2.0
-    """A worker claims about this much work at once."""
-    claim_chunks: int = 16
+    """Cutting gives its slot back this often, so that two big uploads do not fill every slot; classifying looks this
+    often for files to cut."""
+    claim_s: float = 0.5
+    """A worker claims about this much work at once, and as much ahead while that is scored."""
+    claim_chunks: int = 64
     """... and never more than this many chunks."""
     lease_s: float = 30.0
     upload_lease_s: float = 60.0
+    classify_lease_s: float = 5.0
+    """Shorter than somebody waits, so that a second worker can still answer when the first has died."""
     sweep_s: float = 2.0
     tick_s: float = 5.0
     """A tick works until nothing is claimable or this has passed, then rings for its successor."""

@@ -91,6 +91,11 @@ def claim(session: Session, worker_id: str = "host:1:a/11", *, limit: int = 1, m
     return ledger.claim_chunks(session, worker_id=worker_id, models=[model], lease_s=30, limit=limit)
 
 
+def commit(session: Session, lease: ledger.ChunkLease) -> bool:
+    """Writes `result_of` a chunk; whether it was the last one of a cut job."""
+    return ledger.commit_chunks(session, [(lease, result_of(lease))]).last
+
+
 def result_of(lease: ChunkLease) -> ChunkResult:
     """A made-up result: every row is joy."""
     n = lease.n_rows

@@ -17,6 +17,9 @@ class NullScorer:
         self._on_text = on_text
         self.calls: list[list[str]] = []
 
+    def prepare(self, texts: Sequence[str]) -> Sequence[str]:
+        return texts
+
     def score(self, texts: Sequence[str], scope: bytes = b"") -> Scored:
         """Logits (n, 28) within ±4, the same for the same text; a text with ``long`` in it takes two windows."""
         self.calls.append(list(texts))
@@ -24,7 +27,8 @@ class NullScorer:
             if self._on_text:
                 self._on_text(text)
         windows = np.array([2 if "long" in text else 1 for text in texts], dtype=np.int32)
-        return Scored(null_logits(texts), windows, identical=len(texts) - len(set(texts)))
+        repeats = [text in texts[:at] for at, text in enumerate(texts)]
+        return Scored(null_logits(texts), windows, np.array(repeats, dtype=np.bool_))
 
 
 def null_logits(texts: Sequence[str]) -> np.ndarray:

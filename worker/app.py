@@ -12,6 +12,7 @@ import structlog
 from celery import signals
 
 from core import log as logs
+from core.failpoints import failpoint
 from core.queue import TICK, celery_app, ring
 from core.settings import get_settings
 from worker import trace
@@ -42,6 +43,7 @@ def _my_shift() -> Shift:
 def tick() -> None:
     """Looks in the ledger and works; rings for a successor when there may be more."""
     if _my_shift().tick():
+        failpoint("before-ring")
         ring(app)
 
 

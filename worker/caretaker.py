@@ -13,12 +13,11 @@ import time
 
 import structlog
 from celery import Celery
-from celery.worker import state as celery_state
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 from sqlalchemy import text
 
-from core import ledger, queue
+from core import classify_requests, ledger, queue
 from core.db import Database
 from core.errors import EmobatchError
 from core.ledger.recovery import HeldLease
@@ -33,8 +32,12 @@ log = structlog.get_logger(__name__)
 WATCH_S = 0.5
 """How often the parent looks for dead children."""
 
-DEAF_S = 60.0
-"""Tickets wait, nothing runs and nothing has come for this long: the consumer is deaf (celery#8030), start afresh."""
+DEAF_S = 30.0
+"""Tickets wait, no child has work and nothing has come for this long: the consumer is deaf (celery#8030), start
+afresh."""
+
+GOING_S = 10.0
+"""After so long a parent that was told to go and has not is stuck in a call, and heeds no SIGTERM."""
 
 ORPHANS_S = 300.0
 """How often storage is listed for files that no upload names: it is rare, and listing a bucket costs."""
@@ -55,6 +58,8 @@ class Caretaker:
         self._stop = threading.Event()
         self._stopping = False
         self._heard = time.monotonic()
+        self._unheard = 0
+        self._told_to_go: float | None = None
         self._next_orphans = 0.0
         self._thread = threading.Thread(target=self._run, name="caretaker", daemon=True)
 
@@ -99,9 +104,13 @@ class Caretaker:
         """Returns the leases of children that are gone, and lays the crash to the chunk they died of."""
         with self._db.transaction() as session:
             dead = [held for held in ledger.held_by(session, trace.node()) if not _alive(held.pid)]
+            crashes = set()
             for held in dead:
                 at_fault = not self._stopping and _died_of(held)
-                ledger.charge_dead_child(session, held, at_fault=at_fault, crash_budget=self._settings.crash_budget)
+                if ledger.charge_dead_child(session, held, at_fault=at_fault):
+                    crashes.add((held.job_id, held.pid))
+            for job_id, _ in sorted(crashes):  # one for each child, however many chunks it had
+                ledger.count_crash(session, job_id, self._settings.crash_budget)
         for held in dead:
             log.warning("lease of a dead child returned", job_id=str(held.job_id), chunk=held.chunk_no, pid=held.pid)
         if dead:
@@ -123,6 +132,7 @@ class Caretaker:
             remove_orphans(self._db, self._storage)
         with self._db.transaction() as session:
             wanted = ledger.claimable(session, [self._model.sha256], TICKETS_PER_SLOT * slots)
+            wanted += classify_requests.waiting(session, [self._model.sha256], TICKETS_PER_SLOT * slots)
         if wanted:
             self._ring(min(wanted, TICKETS_PER_SLOT * slots))
 
@@ -132,12 +142,30 @@ class Caretaker:
         except (OperationalError, RedisError, OSError) as error:
             log.warning("broker does not answer", reason=type(error).__name__)
             return
-        if waiting and not celery_state.active_requests and time.monotonic() - self._heard > DEAF_S:
-            log.error("tickets wait and none is heard: restarting", waiting=waiting)
-            os.kill(os.getpid(), signal.SIGTERM)
+        deaf = waiting and time.monotonic() - self._heard > DEAF_S and not self._at_work()
+        # At two looks in a row: a ticket may have come just now, to a worker that had none for an hour.
+        self._unheard = self._unheard + 1 if deaf else 0
+        if self._unheard > 1:
+            self._restart(waiting)
             return
         if wanted > waiting:
             queue.ring(self._app, wanted - waiting)
+
+    def _at_work(self) -> bool:
+        """Whether a child holds work. What Celery believes to be running says nothing where its loop stands still."""
+        with self._db.transaction() as session:
+            return bool(ledger.held_by(session, trace.node()))
+
+    def _restart(self, waiting: int) -> None:
+        """Ends the worker, which whoever keeps it running starts anew: politely, and then with SIGKILL."""
+        now = time.monotonic()
+        if self._told_to_go is None:
+            self._told_to_go = now
+            log.error("tickets wait and none is heard: restarting", waiting=waiting)
+            os.kill(os.getpid(), signal.SIGTERM)
+        elif now - self._told_to_go > GOING_S:
+            log.error("the worker does not go: killed", waiting=waiting)
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _alive(pid: int) -> bool:
@@ -149,5 +177,5 @@ def _alive(pid: int) -> bool:
 
 
 def _died_of(held: HeldLease) -> bool:
-    """Whether the child was in the middle of this very chunk, and not merely holding it."""
-    return trace.last_words(held.pid) == (held.job_id, held.chunk_no)
+    """Whether the child was in the middle of this chunk, and not merely holding it."""
+    return (held.job_id, held.chunk_no) in trace.last_words(held.pid)

@@ -1,4 +1,7 @@
-"""Claimed chunks, worked off: read, scored, committed, each of the three while its neighbours do the others.
+"""Chunks, worked off in bundles: claimed and read, scored, committed, while the neighbours are in the other two.
+
+Chunks are small, so that jobs take turns often and a death costs little; a bundle is as many of one job's as take
+`Settings.claim_s`, so that the engine's batches are full and its lanes seldom idle.
 
 What a result says is `worker.classify`'s; here is the order of things, and what happens when Postgres, the storage or a
 row is in the way.
@@ -6,12 +9,10 @@ row is in the way.
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -19,27 +20,47 @@ import structlog
 from core import ledger
 from core.db import Database
 from core.errors import InputError, Unavailable
+from core.failpoints import failpoint
 from core.ledger import ChunkLease, ChunkResult, StaleLease
 from core.model_directory import ModelDirectory
 from core.settings import Settings
 from core.storage import Storage
-from worker import classify, settle
-from worker.classify import Scorer
+from worker import classify, isolated, settle
+from worker.classify import Rows, Scorer, Together
 from worker.heartbeat import Heartbeat
 from worker.trace import Trace
 
 log = structlog.get_logger(__name__)
 
-CONDEMNED_AFTER = 2
-"""Isolated crashes on one row after which it is not tried again."""
+Results = list[tuple[ChunkLease, ChunkResult | None]]
+"""Leases and what came of them; None where a chunk was given back or is no longer ours."""
 
 
-LONG_TEXT_CHARS = 10_000
-"""Each further so many characters give an isolated row its time limit once more."""
+@dataclass
+class Bundle:
+    """Chunks of one job that are scored together.
+
+    Attributes:
+        leases: at least one.
+        read: those that are to be scored, with their rows.
+        together: the same rows, ready for the engine; None: nothing is to be scored, or a chunk is isolated.
+    """
+
+    leases: list[ChunkLease]
+    read: list[tuple[ChunkLease, Rows]]
+    together: Together | None
+
+    @property
+    def isolated(self) -> bool:
+        """Whether it is one chunk that killed a child before."""
+        return self.leases[0].isolated
 
 
 class Chunks:
-    """Works off chunks that are claimed and held. `scorer` gives the engine, and loads it the first time."""
+    """Claims chunks and works them off.
+
+    `scorer` gives the engine, and loads it the first time; `between` is called before each bundle is scored.
+    """
 
     def __init__(
         self,
@@ -49,47 +70,97 @@ class Chunks:
         settings: Settings,
         model: ModelDirectory,
         scorer: Callable[[], Scorer],
+        worker_id: str,
         heartbeat: Heartbeat,
         trace: Trace,
+        between: Callable[[], object],
     ) -> None:
         self._db = db
         self._storage = storage
         self._settings = settings
         self._model = model
         self._scorer = scorer
+        self._worker_id = worker_id
         self._heartbeat = heartbeat
         self._trace = trace
+        self._between = between
         self._reader = ThreadPoolExecutor(1, "reader")
         self._committer = ThreadPoolExecutor(1, "committer")
+        self._char_s = 0.0
+        """Recent seconds per character scored, which decide how many chunks make a bundle; 0: none was scored yet."""
 
-    def work_off(self, leases: list[ChunkLease]) -> None:
-        """Scores chunk after chunk; meanwhile the next one is read and the last one committed, so that neither waits.
+    def work_off(self, until: float) -> bool:
+        """Scores bundle after bundle; meanwhile the next is claimed and read and the last committed: nothing waits.
 
-        Reading, scoring and committing are one chunk each at most: what a death can waste is bounded, and memory.
+        Claiming ahead, scoring and committing are one bundle each at most: what a death can waste is bounded, and
+        memory.
+
+        Args:
+            until: when no more is claimed, by `time.monotonic`; what is claimed by then is worked off. One claim is
+                always made.
+
+        Returns:
+            Whether there was anything to do.
         """
+        found = False
         committing: Future[None] | None = None
-        reading = self._reader.submit(self._read, leases[0])
+        fetching = self._reader.submit(self._fetch)
         try:
-            for lease, following in zip(leases, [*leases[1:], None], strict=True):
-                rows = reading.result()
-                if following:
-                    reading = self._reader.submit(self._read, following)
-                result = self._score(lease, rows) if rows else None
+            while bundle := fetching.result():
+                found = True
+                # Beside a row that may kill us nothing else is begun: it would share the blame.
+                ahead = time.monotonic() < until and not bundle.isolated
+                fetching = self._reader.submit(self._fetch if ahead else _nothing)
+                self._between()
+                results = self._score(bundle)
                 if committing:
                     committing.result()
-                committing = self._committer.submit(self._commit, lease, result)
+                committing = self._committer.submit(self._commit, results)
         finally:
-            pending: list[Future[Any]] = [reading, *([committing] if committing else [])]
+            pending: list[Future[Any]] = [fetching, *([committing] if committing else [])]
             wait(pending)
+            self._heartbeat.let_go_of_all()
         if committing:
             committing.result()
+        return found
 
-    def _read(self, lease: ChunkLease) -> classify.Rows | None:
+    def _fetch(self) -> Bundle | None:
+        """The next bundle, claimed, read and tokenized; None when nothing is claimable."""
+        with self._db.transaction() as session:
+            leases = ledger.claim_chunks(
+                session,
+                worker_id=self._worker_id,
+                models=[self._model.sha256],
+                lease_s=self._settings.lease_s,
+                limit=self._limit(),
+            )
+        failpoint("after-claim")
+        if not leases:
+            return None
+        self._heartbeat.hold(leases)
+        read = [(lease, rows) for lease in leases if (rows := self._read(lease))]
+        if not read or leases[0].isolated:
+            return Bundle(leases, read, None)
+        scorer = self._scorer()  # loading it is no chunk's doing
+        with self._trace.during(leases[0].source.job_id, [lease.chunk_no for lease, _ in read]):
+            return Bundle(leases, read, Together.of([rows for _, rows in read], scorer))
+
+    def _limit(self) -> int:
+        """How many chunks a bundle may have: `claim_s` of work, if each held as much text as a chunk can."""
+        if not self._char_s:
+            return 1
+        wanted = self._settings.claim_s / (self._char_s * self._settings.chunk_text_bytes)
+        return max(1, min(self._settings.claim_chunks, int(wanted)))
+
+    def _learn(self, seconds: float, scored: list[Rows]) -> None:
+        """Takes the time of a bundle into account; texts that were not run say nothing."""
+        chars = sum(sum(map(len, rows.texts)) * (1 - rows.identical / len(rows.texts)) for rows in scored)
+        if chars:
+            self._char_s = 0.7 * self._char_s + 0.3 * seconds / chars if self._char_s else seconds / chars
+
+    def _read(self, lease: ChunkLease) -> Rows | None:
         """The rows of a chunk; None, and the reason is dealt with, where it is not to be scored."""
         bound = log.bind(job_id=str(lease.source.job_id), chunk=lease.chunk_no)
-        if self._heartbeat.lost(lease):
-            bound.info("lease lost before the chunk was begun", token=lease.token)
-            return None
         try:
             return classify.read_rows(
                 self._storage,
@@ -105,65 +176,64 @@ class Chunks:
             self._postpone(lease, error)
         return None
 
-    def _score(self, lease: ChunkLease, rows: classify.Rows) -> ChunkResult | None:
-        """The result of a chunk's rows; None where the ledger did not answer and the chunk was given back."""
+    def _score(self, bundle: Bundle) -> Results:
+        """The results of a bundle's chunks."""
+        none: Results = [(lease, None) for lease in bundle.leases]
+        job_id = bundle.leases[0].source.job_id
+        if not bundle.read or all(self._heartbeat.lost(lease) for lease in bundle.leases):
+            return none
+        scorer = self._scorer()
+        began = time.monotonic()
         try:
-            self._trace.begin(lease.source.job_id, lease.chunk_no)
-            if lease.isolated:
-                self._score_isolated(lease, rows)
-            else:
-                classify.score_rows(rows, self._scorer())
+            with self._trace.during(job_id, [lease.chunk_no for lease, _ in bundle.read]):
+                if bundle.together:
+                    classify.score_together(bundle.together, scorer)
+                else:
+                    isolated.score(self._db, self._settings, *bundle.read[0], scorer)
         except StaleLease:
-            log.info("isolated chunk lost", job_id=str(lease.source.job_id), chunk=lease.chunk_no, token=lease.token)
-            return None
+            log.info("isolated chunk lost", job_id=str(job_id), chunk=bundle.leases[0].chunk_no)
+            return none
         except Unavailable as error:
-            self._postpone(lease, error)
-            return None
-        finally:
-            self._trace.end()
-        return classify.summarise(rows, self._model)
+            self._postpone(bundle.leases[0], error)
+            return none
+        if not bundle.isolated:
+            self._learn(time.monotonic() - began, [rows for _, rows in bundle.read])
+        scored: Results = [(lease, classify.summarise(rows, self._model)) for lease, rows in bundle.read]
+        done = {lease.chunk_no for lease, _ in scored}
+        return [*scored, *((lease, None) for lease in bundle.leases if lease.chunk_no not in done)]
 
-    def _commit(self, lease: ChunkLease, result: ChunkResult | None) -> None:
-        """Commits a chunk's result, if it has one, and lets go of the lease."""
-        bound = log.bind(job_id=str(lease.source.job_id), chunk=lease.chunk_no)
+    def _commit(self, results: Results) -> None:
+        """Commits what there is, together, and lets go of the leases."""
+        leases = [lease for lease, _ in results]
         try:
-            if result and self._commit_result(lease, result):
-                settle.finish(self._db, lease)
+            if done := [(lease, result) for lease, result in results if result]:
+                if self._commit_results(done):
+                    settle.finish(self._db, leases[0])
+                failpoint("after-commit")
         except StaleLease:
-            bound.info("stale result refused", token=lease.token)
+            log.info("stale results refused", job_id=str(leases[0].source.job_id), chunks=len(leases))
         except Unavailable as error:
-            self._postpone(lease, error)
+            for lease, result in results:
+                if result:
+                    self._postpone(lease, error)
         finally:
-            self._heartbeat.let_go(lease)
+            for lease in leases:
+                self._heartbeat.let_go(lease)
 
     def _postpone(self, lease: ChunkLease, error: Unavailable) -> None:
         """Gives a chunk back, because the storage or the ledger did not answer."""
         log.warning("chunk postponed", job_id=str(lease.source.job_id), chunk=lease.chunk_no, code=error.code)
         settle.give_back(self._db, lease)
 
-    def _score_isolated(self, lease: ChunkLease, rows: classify.Rows) -> None:
-        with self._db.transaction() as session:
-            condemned = ledger.condemned_rows(session, lease, CONDEMNED_AFTER)
-        warden = _Warden(self._settings.isolated_row_s)
-        scorer = self._scorer()  # loading it is not the row's doing
-
-        def before_row(row_no: int, text: str) -> None:
-            with self._db.transaction() as session:
-                ledger.note_isolated_row(session, lease, row_no)
-            # A cell of 100,000 characters is a thousand windows: slow, and no fault of its own.
-            warden.restart(1 + len(text) / LONG_TEXT_CHARS)
-
-        try:
-            classify.score_isolated(rows, scorer, condemned=condemned, first_row=lease.first_row, before_row=before_row)
-        finally:
-            warden.stop()
-
-    def _commit_result(self, lease: ChunkLease, result: ChunkResult) -> bool:
+    def _commit_results(self, done: list[tuple[ChunkLease, ChunkResult]]) -> bool:
         """Commits; when the answer to COMMIT is lost, reads the ledger until it says what happened.
 
+        Returns:
+            Whether the job may be complete.
+
         Raises:
-            StaleLease: the ledger holds another's result, or will.
-            Unavailable: Postgres stayed away for a whole lease; the chunk will be claimed again.
+            StaleLease: the ledger holds others' results, or will.
+            Unavailable: Postgres stayed away for a whole lease; the chunks will be claimed again.
         """
         give_up = time.monotonic() + self._settings.lease_s
         pause = 0.1
@@ -171,9 +241,13 @@ class Chunks:
         while True:
             try:
                 with self._db.transaction() as session:
-                    if unsure and ledger.is_committed(session, lease):
-                        return True  # perhaps the last one: `finish` looks again
-                    return ledger.commit_chunk(session, lease, result)
+                    # One transaction wrote them all, or none.
+                    if unsure and any(ledger.is_committed(session, lease) for lease, _ in done):
+                        return True  # perhaps the last ones: `finish` looks again
+                    committed = ledger.commit_chunks(session, done)
+                for chunk_no in committed.stale:
+                    log.info("stale result refused", job_id=str(done[0][0].source.job_id), chunk=chunk_no)
+                return committed.last
             except Unavailable:
                 unsure = True
                 if time.monotonic() > give_up:
@@ -182,21 +256,5 @@ class Chunks:
                 pause = min(2.0, pause * 2)
 
 
-class _Warden:
-    """Kills this process when one isolated row takes too long: native code heeds nothing milder."""
-
-    def __init__(self, limit_s: float) -> None:
-        self._limit_s = limit_s
-        self._timer: threading.Timer | None = None
-
-    def restart(self, share: float) -> None:
-        """Gives the next row `share` times the limit."""
-        self.stop()
-        self._timer = threading.Timer(share * self._limit_s, os.kill, (os.getpid(), signal.SIGKILL))
-        self._timer.daemon = True
-        self._timer.start()
-
-    def stop(self) -> None:
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None
+def _nothing() -> None:
+    """In place of a claim that is not to be made."""

@@ -15,6 +15,7 @@ import numpy as np
 import structlog
 
 from core.errors import UploadDamaged
+from core.failpoints import failpoint
 from core.ledger import ChunkLease, ChunkResult
 from core.model_directory import ModelDirectory
 from core.states import RowFlag, RowStatus
@@ -31,7 +32,10 @@ UNREADABLE = "the model could not read this text"
 class Scorer(Protocol):
     """What classifying needs of an engine."""
 
-    def score(self, texts: Sequence[str], scope: bytes = b"") -> Scored:
+    def prepare(self, texts: Sequence[str]) -> Any:
+        """What `score` takes in place of texts, to save time; another thread may prepare while one scores."""
+
+    def score(self, texts: Any, scope: bytes = b"") -> Scored:
         """Logits (n, 28) float16 and windows (n,) of texts; what it remembers, it remembers within `scope`."""
 
 
@@ -62,7 +66,7 @@ class Rows:
     def put(self, indices: Sequence[int], scored: Scored) -> None:
         """Takes an engine's answer for the rows at `indices`."""
         self.logits[list(indices)] = scored.logits
-        self.identical += scored.identical
+        self.identical += int(scored.identical.sum())
         for index, windows in zip(indices, scored.windows.tolist(), strict=True):
             if windows > 1:
                 self.flags[index] |= RowFlag.WINDOWED
@@ -109,6 +113,44 @@ def read_rows(storage: Storage, lease: ChunkLease, *, max_text_chars: int, n_lab
     return Rows(texts, flags, status, logits, {}, scope=lease.source.job_id.bytes)
 
 
+@dataclass
+class Together:
+    """The rows of several chunks of one job, ready to be scored in one call."""
+
+    parts: Sequence[Rows]
+    to_score: list[list[int]]
+    """For each part its rows with something to classify."""
+    prepared: Any
+
+    @classmethod
+    def of(cls, parts: Sequence[Rows], engine: Scorer) -> Together:
+        """Prepares them: another thread may do that while the engine scores."""
+        to_score = [rows.to_score for rows in parts]
+        texts: Any = [rows.texts[index] for rows, indices in zip(parts, to_score, strict=True) for index in indices]
+        try:
+            return cls(parts, to_score, engine.prepare(texts) if texts else None)
+        except Exception as error:  # whatever a tokenizer raises: scoring will find out which row it is
+            log.warning("batch could not be prepared", reason=type(error).__name__, rows=len(texts))
+            return cls(parts, to_score, texts)
+
+
+def score_together(together: Together, engine: Scorer) -> None:
+    """Scores all rows that have text in one call; if that raises, chunk by chunk."""
+    if together.prepared is None:
+        return
+    try:
+        scored = engine.score(together.prepared, together.parts[0].scope)
+    except Exception as error:  # whatever a runtime raises, it must cost one row and not the job
+        log.warning("batch failed, trying smaller ones", reason=type(error).__name__, chunks=len(together.parts))
+        for rows in together.parts:
+            score_rows(rows, engine)
+        return
+    at = 0
+    for rows, indices in zip(together.parts, together.to_score, strict=True):
+        rows.put(indices, scored[at : at + len(indices)])
+        at += len(indices)
+
+
 def score_rows(rows: Rows, engine: Scorer) -> None:
     """Scores all rows that have text, together; if that raises, one by one, so that one row fails alone."""
     todo = rows.to_score
@@ -116,7 +158,7 @@ def score_rows(rows: Rows, engine: Scorer) -> None:
         return
     try:
         scored = engine.score([rows.texts[index] for index in todo], rows.scope)
-    except Exception as error:  # whatever a runtime raises, it must cost one row and not the job
+    except Exception as error:  # as above
         log.warning("batch failed, trying row by row", reason=type(error).__name__, rows=len(todo))
         for index in todo:
             _score_alone(rows, index, engine)
@@ -139,6 +181,7 @@ def score_isolated(
             rows.fail(index, condemned[row_no])
             continue
         before_row(row_no, rows.texts[index])
+        failpoint("isolated")
         _score_alone(rows, index, engine)
 
 

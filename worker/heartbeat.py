@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import structlog
@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from core import ledger
 from core.db import Database
 from core.errors import Unavailable
+from core.failpoints import failpoint
 from core.ledger import ChunkLease, IngestLease
 
 log = structlog.get_logger(__name__)
@@ -37,24 +38,32 @@ class Heartbeat:
         self._wake = threading.Event()
         threading.Thread(target=self._run, name="heartbeat", daemon=True).start()
 
-    @contextmanager
-    def holding(self, leases: list[ChunkLease] | list[IngestLease]) -> Iterator[None]:
-        """Keeps `leases` alive during the block; `let_go` of each as it is finished."""
+    def hold(self, leases: Sequence[Lease]) -> None:
+        """Keeps `leases` alive until `let_go` of each, or the limit."""
         until = time.monotonic() + self._limit_s
         with self._lock:
             self._held.update({id(lease): (lease, until) for lease in leases})
-        try:
-            yield
-        finally:
-            with self._lock:
-                for lease in leases:
-                    self._held.pop(id(lease), None)
-                    self._lost.discard(id(lease))
 
     def let_go(self, lease: Lease) -> None:
         """This one is finished or given back."""
         with self._lock:
             self._held.pop(id(lease), None)
+            self._lost.discard(id(lease))
+
+    def let_go_of_all(self) -> None:
+        """Nothing is held any more, however the work ended."""
+        with self._lock:
+            self._held.clear()
+            self._lost.clear()
+
+    @contextmanager
+    def holding(self, lease: Lease) -> Iterator[None]:
+        """Keeps one lease alive during the block."""
+        self.hold([lease])
+        try:
+            yield
+        finally:
+            self.let_go(lease)
 
     def lost(self, lease: Lease) -> bool:
         """Whether the ledger refused to renew it: working on is a waste."""
@@ -76,6 +85,7 @@ class Heartbeat:
                 refused = [
                     lease for lease in sorted(leases, key=_turn) if not _renew_one(session, lease, self._lease_s)
                 ]
+                failpoint("heartbeat")
         except Unavailable:
             log.warning("heartbeat missed", leases=len(leases))
             return

@@ -6,11 +6,13 @@ An upload that is not UTF-8, or is compressed, is first turned into a canonical 
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from core.errors import LimitExceeded, NoRows
+from core.errors import LimitExceeded, NoRows, UploadDamaged
+from core.failpoints import failpoint
 from core.ledger import IngestLease, NewChunk, Slice
 from core.settings import Settings
 from core.storage import Storage
@@ -21,11 +23,18 @@ MAX_SLICE_CHUNKS = 4_000
 """One commit's worth: enough for two seconds, and a bound on memory."""
 
 
-def cut_slice(storage: Storage, lease: IngestLease, settings: Settings, warnings: Sequence[dict[str, Any]]) -> Slice:
+def cut_slice(
+    storage: Storage,
+    lease: IngestLease,
+    settings: Settings,
+    warnings: Sequence[dict[str, Any]],
+    between: Callable[[], object] = lambda: None,
+) -> Slice:
     """Cuts records into chunks from where the last slice ended, for `ingest_slice_s` seconds or to the end.
 
     Args:
         warnings: those of the slices before, as stored; the result holds them with this slice's added.
+        between: called after each chunk.
 
     Raises:
         InputError: the file is wrong from here on; the message names the place.
@@ -54,6 +63,8 @@ def cut_slice(storage: Storage, lease: IngestLease, settings: Settings, warnings
             if chunk.first_row + chunk.n_rows - 1 > settings.max_rows:
                 raise _too_many(settings)
             chunks.append(chunk)
+            failpoint("ingest-slice")
+            between()
             if time.monotonic() > until or len(chunks) >= MAX_SLICE_CHUNKS:
                 finished = False
                 break
@@ -75,6 +86,28 @@ def cut_slice(storage: Storage, lease: IngestLease, settings: Settings, warnings
         finished=finished,
         warnings=[warning.to_dict() for warning in merged],
     )
+
+
+def check_whole(storage: Storage, key: str, sha256: str, between: Callable[[], object] = lambda: None) -> None:
+    """Compares an upload with what was hashed as it came, before the first record is cut.
+
+    From then on each chunk has a checksum of its own. Those could not tell that a byte was wrong when they were made.
+
+    Args:
+        sha256: hexadecimal.
+        between: called now and then.
+
+    Raises:
+        UploadDamaged: the stored bytes are not the ones that came.
+        Unavailable: the storage does not answer.
+    """
+    digest = hashlib.sha256()
+    with storage.open(key) as blocks:
+        for block in blocks:
+            digest.update(block)
+            between()
+    if digest.hexdigest() != sha256:
+        raise UploadDamaged("The stored file has changed since it was uploaded.", next_step="Upload it again.")
 
 
 def make_canonical(

@@ -16,12 +16,13 @@ from core.db import Database
 from core.errors import InputError, LimitExceeded, Unavailable
 from core.ledger import IngestLease, StaleLease
 from core.model_directory import ModelDirectory, find_model
-from core.models import Job
+from core.models import Job, Upload
 from core.settings import Settings
 from core.states import IngestState
 from core.storage import Storage, open_storage
 from core.uploads import canonical_key
 from worker import ingest, settle
+from worker.answering import Answering
 from worker.chunks import Chunks
 from worker.classify import Scorer
 from worker.engine import available_cores, load_engine
@@ -53,17 +54,20 @@ class Shift:
         self._load_scorer = load_scorer
         self._worker_id = worker_id
         self._heartbeat = Heartbeat(db, lease_s=settings.lease_s, limit_s=settings.task_limit_s)
+        self._answering = Answering(
+            db=db, settings=settings, model=model, scorer=lambda: self.scorer, worker_id=worker_id
+        )
         self._chunks = Chunks(
             db=db,
             storage=storage,
             settings=settings,
             model=model,
             scorer=lambda: self.scorer,
+            worker_id=worker_id,
             heartbeat=self._heartbeat,
             trace=trace,
+            between=self._answering.look,
         )
-        self._chunk_s = 0.0
-        """Recent seconds per chunk, which decide how many are claimed at once; 0: none was done yet."""
 
     @cached_property
     def scorer(self) -> Scorer:
@@ -81,12 +85,14 @@ class Shift:
             Whether there may be more to do, so that somebody should ring again.
         """
         until = time.monotonic() + self._settings.tick_s
-        turns = [self._ingest_once, self._classify_once]
         while time.monotonic() < until:
+            # Whoever waits comes first, here and between two pieces of everything below.
+            answered = self._answering.look()
             # Cutting and classifying take turns: labels come early, and a long file's length is known early.
-            if not turns[0]() and not turns[1]():
+            cut = self._ingest_once()
+            stretch = min(until, time.monotonic() + self._settings.ingest_slice_s)
+            if not self._chunks.work_off(stretch) and not cut and not answered:
                 return False
-            turns.reverse()
         return True
 
     # --- ingest ---------------------------------------------------------------------------------------------------
@@ -97,13 +103,16 @@ class Shift:
             if lease is None:
                 return False
             warnings = session.get_one(Job, lease.source.job_id).warnings
+            sha256 = session.get_one(Upload, lease.upload_id).sha256
         bound = log.bind(job_id=str(lease.source.job_id))
-        with self._heartbeat.holding([lease]):
+        with self._heartbeat.holding(lease):
             try:
+                if sha256 and lease.source.key == lease.source.upload_key and lease.offset == 0:
+                    ingest.check_whole(self._storage, lease.source.key, sha256, self._answering.glance)
                 if lease.state is IngestState.CONVERTING:
                     self._convert(lease)
                     return True
-                cut = ingest.cut_slice(self._storage, lease, self._settings, warnings)
+                cut = ingest.cut_slice(self._storage, lease, self._settings, warnings, between=self._answering.glance)
                 complete = self._commit_slice(lease, cut)
                 bound.info("slice cut", chunks=len(cut.chunks), rows=cut.row - 1, finished=cut.finished)
                 if complete:
@@ -121,35 +130,18 @@ class Shift:
 
     def _convert(self, lease: IngestLease) -> None:
         key = canonical_key(lease.upload_id)
-        ingest.make_canonical(self._storage, lease, self._settings, key, lambda: not self._heartbeat.lost(lease))
+
+        def keep_on() -> bool:
+            self._answering.glance()
+            return not self._heartbeat.lost(lease)
+
+        ingest.make_canonical(self._storage, lease, self._settings, key, keep_on)
         with self._db.transaction() as session:
             ledger.commit_canonical(session, lease, key)
 
     def _commit_slice(self, lease: IngestLease, cut: ledger.Slice) -> bool:
         with self._db.transaction() as session:
             return ledger.commit_slice(session, lease, cut)
-
-    # --- chunks ---------------------------------------------------------------------------------------------------
-
-    def _classify_once(self) -> bool:
-        settings = self._settings
-        limit = max(1, min(settings.claim_chunks, int(settings.claim_s / self._chunk_s))) if self._chunk_s else 1
-        with self._db.transaction() as session:
-            leases = ledger.claim_chunks(
-                session,
-                worker_id=self._worker_id,
-                models=[self._model.sha256],
-                lease_s=settings.lease_s,
-                limit=limit,
-            )
-        if not leases:
-            return False
-        started = time.monotonic()
-        with self._heartbeat.holding(leases):
-            self._chunks.work_off(leases)
-        took = max(1e-3, (time.monotonic() - started) / len(leases))
-        self._chunk_s = 0.7 * self._chunk_s + 0.3 * took if self._chunk_s else took
-        return True
 
 
 def open_shift(settings: Settings, worker_id: str) -> Shift:
@@ -174,6 +166,7 @@ def open_shift(settings: Settings, worker_id: str) -> Shift:
                 token_budget=settings.token_budget,
                 cache_dir=settings.cache_dir,
                 memory=settings.text_memory,
+                precision=settings.precision,
             )
         ),
         worker_id=worker_id,

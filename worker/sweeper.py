@@ -8,12 +8,13 @@ from __future__ import annotations
 import structlog
 from sqlalchemy import text
 
-from core import ledger
+from core import classify_requests, ledger
 from core.db import Database
 from core.ledger import changed
 from core.settings import Settings
 from core.storage import Storage
-from core.uploads import CANONICAL, canonical_key
+from core.uploads import CANONICAL
+from worker.retention import remove_uploads, retire_jobs
 
 log = structlog.get_logger(__name__)
 
@@ -33,6 +34,7 @@ def sweep(db: Database, storage: Storage, settings: Settings) -> None:
         finishable = ledger.finishable(session)
         changed(session, "DELETE FROM worker WHERE heartbeat < now() - interval '1 hour'", {})
         changed(session, "DELETE FROM idempotency WHERE lease_until < now()", {})
+        classify_requests.remove_expired(session)
     if returned:
         log.warning("expired leases returned", count=returned)
     for job_id in finishable:
@@ -40,89 +42,8 @@ def sweep(db: Database, storage: Storage, settings: Settings) -> None:
             state = ledger.finish(session, job_id)
         if state:
             log.info("job finished", job_id=str(job_id), state=state.value)
-    _retire_jobs(db, settings.retention_days)
-    _remove_uploads(db, storage)
-
-
-def _retire_jobs(db: Database, retention_days: int) -> None:
-    """Deleted jobs go, with their results; expired ones keep their row, so that a link to them still says something."""
-    with db.transaction() as session:
-        changed(
-            session,
-            """
-            UPDATE job SET expires_at = finished_at + make_interval(days => :days)
-            WHERE finished_at IS NOT NULL AND expires_at IS NULL
-            """,
-            {"days": retention_days},
-        )
-        changed(
-            session,
-            """
-            WITH gone AS (
-                DELETE FROM job WHERE deleted_at IS NOT NULL
-                    AND NOT EXISTS (SELECT FROM job child WHERE child.parent_job_id = job.id)
-                RETURNING upload_id
-            )
-            UPDATE upload SET state = 'deleting', lease_until = now() FROM gone
-            WHERE upload.id = gone.upload_id
-                AND NOT EXISTS (SELECT FROM job WHERE upload_id = upload.id AND deleted_at IS NULL)
-            """,
-            {},
-        )
-        changed(
-            session,
-            """
-            WITH late AS (
-                UPDATE job SET state = 'expired' WHERE expires_at < now() AND state <> 'expired' AND deleted_at IS NULL
-                RETURNING id
-            )
-            DELETE FROM chunk USING late WHERE chunk.job_id = late.id
-            """,
-            {},
-        )
-        changed(
-            session,
-            """
-            DELETE FROM result_chunk USING job WHERE job.id = result_chunk.job_id AND job.state = 'expired'
-                AND job.upload_id IS NOT NULL
-            """,
-            {},
-        )
-        changed(
-            session,
-            """
-            WITH late AS (
-                UPDATE job SET upload_id = NULL FROM job was
-                WHERE was.id = job.id AND job.state = 'expired' AND job.upload_id IS NOT NULL
-                RETURNING was.upload_id
-            )
-            UPDATE upload SET state = 'deleting', lease_until = now() FROM late
-            WHERE upload.id = late.upload_id
-                AND NOT EXISTS (SELECT FROM job WHERE upload_id = upload.id AND state <> 'expired')
-            """,
-            {},
-        )
-
-
-def _remove_uploads(db: Database, storage: Storage) -> None:
-    """Removes files and then rows of uploads that were given up: told to go, or whose sender's lease ran out."""
-    with db.transaction() as session:
-        doomed = session.execute(
-            text("""
-            UPDATE upload SET state = 'deleting', lease_token = lease_token + 1
-            WHERE state = 'deleting' OR (state = 'receiving' AND lease_until < now())
-            RETURNING id, key
-            """)
-        ).all()
-    for upload in doomed:
-        storage.delete(upload.key)
-        storage.delete(canonical_key(upload.id))
-        with db.transaction() as session:
-            changed(
-                session,
-                "DELETE FROM upload WHERE id = :id AND NOT EXISTS (SELECT FROM job WHERE upload_id = :id)",
-                {"id": upload.id},
-            )
+    retire_jobs(db, settings.retention_days)
+    remove_uploads(db, storage)
 
 
 def remove_orphans(db: Database, storage: Storage) -> int:

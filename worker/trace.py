@@ -9,8 +9,14 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import threading
 import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
+
+_END = "."
 
 NODE_VARIABLE = "EMOBATCH_WORKER_NODE"
 
@@ -43,25 +49,41 @@ def clear() -> None:
 
 
 class Trace:
-    """The child's side: says what it is in the middle of."""
+    """The child's side: says what it is in the middle of, in whatever thread."""
 
     def __init__(self) -> None:
         path = _folder() / str(os.getpid())
         self._file = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+        self._doing: list[str] = []
+        self._lock = threading.Lock()
 
-    def begin(self, job_id: uuid.UUID, chunk_no: int) -> None:
-        """From here on a death is laid to this chunk."""
-        os.pwrite(self._file, f"{job_id} {chunk_no}".encode().ljust(60), 0)
+    @contextmanager
+    def during(self, job_id: uuid.UUID, chunk_nos: Iterable[int]) -> Iterator[None]:
+        """A death within the block is laid to these chunks of a job."""
+        words = f"{job_id} {' '.join(map(str, chunk_nos))}"
+        with self._lock:
+            self._doing.append(words)
+            self._say()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._doing.remove(words)
+                self._say()
 
-    def end(self) -> None:
-        """In the middle of nothing."""
-        os.pwrite(self._file, b" " * 60, 0)
+    def _say(self) -> None:
+        # In one piece; what longer words left behind the end is not read.
+        os.pwrite(self._file, "".join(f"{words}\n" for words in [*self._doing, _END]).encode(), 0)
 
 
-def last_words(pid: int) -> tuple[uuid.UUID, int] | None:
-    """The chunk that dead child `pid` was in the middle of, if any."""
+def last_words(pid: int) -> frozenset[tuple[uuid.UUID, int]]:
+    """The chunks, by job and number, that dead child `pid` was in the middle of."""
     try:
-        words = (_folder() / str(pid)).read_text().split()
+        said = (_folder() / str(pid)).read_text()
     except FileNotFoundError:
-        return None
-    return (uuid.UUID(words[0]), int(words[1])) if len(words) == 2 else None
+        return frozenset()
+    found = []
+    for line in takewhile(lambda line: line != _END, said.splitlines()):
+        job_id, *chunk_nos = line.split()
+        found += [(uuid.UUID(job_id), int(number)) for number in chunk_nos]
+    return frozenset(found)

@@ -15,38 +15,48 @@ from sqlalchemy.orm import Session
 from core.ledger.leases import ChunkLease, IngestLease, Source
 from core.states import IngestState
 
-# Fair: the account, then the job, with the fewest running chunks; among equals whoever was served longest ago. So a job
-# of one chunk waits for one chunk of somebody else's, whatever the backlog.
+# Fair: the account that had least of late, what is being worked on included; of its jobs the one with the fewest
+# running chunks, then the one that has waited longest. So a job of one chunk waits for the claims that are being worked
+# off, whatever the backlog, and five hundred jobs get their account no more than a single one gets another.
+# What it costs grows with active jobs: they come from their partial index, and each is looked up once in that of ready
+# chunks. Leased chunks are few, a claim or two for each slot; accounts are joined by key, those of active jobs only.
 _DUE_JOBS = """
-WITH running AS (
-    SELECT job_id, account_id FROM chunk WHERE state = 'leased'
-    UNION ALL
-    SELECT id, account_id FROM job WHERE state IN ('queued', 'ingesting') AND ingest_lease_until IS NOT NULL
-), busy AS (SELECT job_id, count(*) AS n FROM running GROUP BY job_id),
-account_busy AS (SELECT account_id, count(*) AS n FROM running GROUP BY account_id)
 SELECT j.id AS job_id, j.account_id, coalesce(u.canonical_key, u.key) AS source_key, u.key AS upload_key,
     u.detected, (j.text_column ->> 'index')::integer AS text_index, j.model_sha256
-FROM job j JOIN upload u ON u.id = j.upload_id
-LEFT JOIN busy ON busy.job_id = j.id LEFT JOIN account_busy ON account_busy.account_id = j.account_id
+FROM job j JOIN upload u ON u.id = j.upload_id JOIN account a ON a.id = j.account_id
+LEFT JOIN (SELECT job_id, count(*) AS n FROM chunk WHERE state = 'leased' GROUP BY job_id) busy ON busy.job_id = j.id
 WHERE j.deleted_at IS NULL AND {due}
-ORDER BY coalesce(account_busy.n, 0), max(j.{served_at}) OVER (PARTITION BY j.account_id) NULLS FIRST,
-    coalesce(busy.n, 0), j.{served_at} NULLS FIRST, j.created_at, j.id
+ORDER BY {order}, j.created_at, j.id
 LIMIT 8
 """
+# One chunk that killed a child at a time, in the whole installation: it may well kill the next one.
+_NONE_ISOLATED = "NOT EXISTS (SELECT FROM chunk x WHERE x.state = 'leased' AND x.crashes > 0)"
+# Bounded: exp() of what comes out smaller than any number is an error to Postgres.
+# One moment for the whole statement: else an account's jobs would differ in it, and be ordered by that.
+_HAD = "served * exp(greatest(-50, least(0, extract(epoch FROM served_at - statement_timestamp()) / :tau)))"
 _DUE_TO_CLASSIFY = text(
     _DUE_JOBS.format(
-        due="""j.state IN ('ingesting', 'running') AND j.model_sha256 = ANY(:models) AND EXISTS (
-            SELECT FROM chunk c WHERE c.job_id = j.id AND c.state = 'ready' AND c.not_before <= now())""",
-        served_at="claimed_at",
+        due=f"""j.state IN ('ingesting', 'running') AND j.model_sha256 = ANY(:models) AND EXISTS (
+            SELECT FROM chunk c WHERE c.job_id = j.id AND c.state = 'ready' AND c.not_before <= now()
+                AND (c.crashes = 0 OR {_NONE_ISOLATED}))""",
+        order=f"{_HAD}, coalesce(busy.n, 0), j.claimed_at NULLS FIRST",
     )
 )
 _DUE_TO_CUT = text(
     _DUE_JOBS.format(
         due="""j.state IN ('queued', 'ingesting') AND j.ingest_state <> 'done'
             AND j.ingest_lease_until IS NULL AND j.ingest_not_before <= now()""",
-        served_at="ingest_claimed_at",
+        order="a.cut_at NULLS FIRST, j.ingest_claimed_at NULLS FIRST",
     )
 )
+
+SERVED_TAU_S = 5.0
+"""Time constant of what an account has had of late, see `Account.served`: some claims, so that large ones and small
+ones even out; no longer, since a newcomer may catch up with what the others had, and they wait meanwhile."""
+
+MOST_CHARGED = 32 * 1024
+"""Bytes that a chunk is charged at most: no chunk has more text to classify (`Settings.chunk_text_bytes`), whatever
+else its records hold."""
 
 _LEASE = """
 WITH picked AS MATERIALIZED (
@@ -60,30 +70,32 @@ FROM picked WHERE c.job_id = picked.job_id AND c.chunk_no = picked.chunk_no
 RETURNING c.chunk_no, c.lease_token, c.first_row, c.first_line, c.n_rows, c.byte_start, c.byte_end, c.crc, c.crashes
 """
 _LEASE_HEALTHY = text(_LEASE.format(which="crashes = 0"))
-# One chunk that killed a child at a time, in the whole installation: it may well kill the next one.
 _LEASE_ISOLATED = text(
-    _LEASE.format(
-        which="crashes > 0 AND pg_try_advisory_xact_lock(1768912751)"
-        " AND NOT EXISTS (SELECT FROM chunk x WHERE x.state = 'leased' AND x.crashes > 0)"
-    )
+    _LEASE.format(which=f"crashes > 0 AND pg_try_advisory_xact_lock(1768912751) AND {_NONE_ISOLATED}")
 )
 
 
 def claim_chunks(
-    session: Session, *, worker_id: str, models: Sequence[str], lease_s: float, limit: int
+    session: Session,
+    *,
+    worker_id: str,
+    models: Sequence[str],
+    lease_s: float,
+    limit: int,
 ) -> list[ChunkLease]:
     """Leases up to `limit` ready chunks of the job whose turn it is, in order; ``[]`` when nothing is claimable.
 
-    A chunk that killed a child before comes alone.
+    A chunk that killed a child before comes alone, when its job has no other left.
     """
-    candidates = session.execute(_DUE_TO_CLASSIFY, {"models": list(models)}).all()
-    for query, most in ((_LEASE_HEALTHY, limit), (_LEASE_ISOLATED, 1)):
-        for job in candidates:
+    candidates = session.execute(_DUE_TO_CLASSIFY, {"models": list(models), "tau": SERVED_TAU_S}).all()
+    for job in candidates:
+        for query, most in ((_LEASE_HEALTHY, limit), (_LEASE_ISOLATED, 1)):
             rows = session.execute(
                 query, {"job_id": job.job_id, "limit": most, "lease_s": lease_s, "worker_id": worker_id}
             ).all()
             if rows:
                 _mark_claimed(session, job.job_id)
+                charge(session, job.account_id, sum(min(row.byte_end - row.byte_start, MOST_CHARGED) for row in rows))
                 return [
                     ChunkLease(
                         source=_source(job),
@@ -100,6 +112,30 @@ def claim_chunks(
                     for row in sorted(rows, key=lambda row: row.chunk_no)
                 ]
     return []
+
+
+_CHARGE = """
+UPDATE account SET served_at = clock_timestamp(), served = :n_bytes + {had}
+WHERE id = (SELECT id FROM account WHERE id = :account_id FOR NO KEY UPDATE SKIP LOCKED)
+"""
+_MOST_HAD = "SELECT max({had}) FROM account"
+
+
+def charge(session: Session, account_id: uuid.UUID, n_bytes: float) -> None:
+    """Puts work of an account to its account: others come first until they have had as much.
+
+    Skipped where another claimant is just charging it: waiting would make claimants queue for one account.
+    """
+    session.execute(text(_CHARGE.format(had=_HAD)), {"account_id": account_id, "n_bytes": n_bytes, "tau": SERVED_TAU_S})
+
+
+def charge_crash(session: Session, account_id: uuid.UUID) -> None:
+    """Puts a dead child to the account whose row killed it, as much as anybody had of late.
+
+    While a new child loads its model nobody is served in that slot; others must not pay for it with their turns.
+    """
+    most = session.execute(text(_MOST_HAD.format(had=_HAD)), {"tau": SERVED_TAU_S}).scalar_one()
+    charge(session, account_id, max(most, 8 * MOST_CHARGED))
 
 
 _INGEST_LEASE = text("""
@@ -122,6 +158,13 @@ def claim_ingest(session: Session, *, worker_id: str, lease_s: float) -> IngestL
             _INGEST_LEASE, {"job_id": job.job_id, "lease_s": lease_s, "worker_id": worker_id}
         ).one_or_none()
         if row:
+            session.execute(
+                text("""
+                UPDATE account SET cut_at = clock_timestamp()
+                WHERE id = (SELECT id FROM account WHERE id = :account_id FOR NO KEY UPDATE SKIP LOCKED)
+                """),
+                {"account_id": job.account_id},
+            )
             return IngestLease(
                 source=_source(job),
                 token=row.ingest_token,

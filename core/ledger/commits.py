@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from core.arrays import Reals, SmallInts
+from core.failpoints import failpoint
 from core.ledger.leases import ChunkLease, IngestLease, StaleLease, changed, lease_key
 from core.states import IngestState
 
@@ -74,20 +75,8 @@ class Committed:
     last: bool
 
 
-def commit_chunk(session: Session, lease: ChunkLease, result: ChunkResult) -> bool:
-    """Writes a chunk's result, marks it done and moves the job's counters, all or nothing.
-
-    Returns:
-        Whether this was the last chunk of a completely cut job, so that `finish` is due.
-
-    Raises:
-        StaleLease: the token is no longer good, or the job is closed. The transaction must be rolled back.
-    """
-    return commit_chunks(session, [(lease, result)]).last
-
-
 def commit_chunks(session: Session, done: Sequence[tuple[ChunkLease, ChunkResult]]) -> Committed:
-    """Writes the results of several chunks of one job at the cost of one: the same round trips, one sync to disk.
+    """Writes results, marks their chunks done and moves the job's counters: several chunks at the cost of one.
 
     Those whose token is no longer good are left out, and the others are written all the same.
 
@@ -113,7 +102,9 @@ def commit_chunks(session: Session, done: Sequence[tuple[ChunkLease, ChunkResult
     good = [(lease, result) for lease, result in done if lease.chunk_no in held]
     if not good:
         raise StaleLease
+    failpoint("before-insert")
     session.execute(_INSERT_RESULT, [_result_values(lease, result) for lease, result in good])
+    failpoint("after-insert")
     job = session.execute(_LOCK_COUNTERS, {"job_id": source.job_id}).one_or_none()
     if job is None:
         raise StaleLease
@@ -132,6 +123,7 @@ def commit_chunks(session: Session, done: Sequence[tuple[ChunkLease, ChunkResult
             "tau": RATE_TAU_S,
         },
     )
+    failpoint("before-commit")
     return Committed(
         stale=frozenset(lease.chunk_no for lease, _ in done) - held,
         last=job.ingest_state == IngestState.DONE and job.chunks_done + len(good) == job.chunks_total,
@@ -167,7 +159,8 @@ _COUNT = text("""
 UPDATE job SET rows_ok = rows_ok + :ok, rows_skipped = rows_skipped + :skipped, rows_failed = rows_failed + :failed,
     rows_identical = rows_identical + :identical, chunks_done = chunks_done + :chunks,
     label_counts = CAST(:counts AS jsonb),
-    rate = rate * exp(least(0, extract(epoch FROM coalesce(rate_at, now()) - clock_timestamp()) / :tau))
+    -- Bounded: exp() of what is smaller than any number is an error to Postgres, and a job may rest for days.
+    rate = rate * exp(greatest(-50, least(0, extract(epoch FROM coalesce(rate_at, now()) - clock_timestamp()) / :tau)))
         + :n_rows / CAST(:tau AS real),
     rate_at = clock_timestamp()
 WHERE id = :job_id

@@ -13,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from core.errors import EmobatchError
+from core.ledger.claims import charge_crash
 from core.ledger.commits import to_json
 from core.ledger.leases import changed
 from core.states import ChunkState, IngestState, JobState
@@ -81,13 +82,15 @@ def held_by(session: Session, node: str) -> list[HeldLease]:
     return [HeldLease(row.job_id, row.chunk_no, row.worker_id, row.isolated_row) for row in rows]
 
 
-def charge_dead_child(session: Session, held: HeldLease, *, at_fault: bool, crash_budget: int) -> None:
-    """Returns a dead child's lease at once and, where the child died of this work, counts the crash.
+def charge_dead_child(session: Session, held: HeldLease, *, at_fault: bool) -> bool:
+    """Returns a dead child's lease at once and, where the child died of this work, lays the crash to the chunk.
 
     Args:
         held: from `held_by`.
         at_fault: whether the child was in the middle of this chunk, and nobody was shutting it down.
-        crash_budget: crashes after which the whole job fails.
+
+    Returns:
+        Whether it was; then `count_crash` of the job is due, once for each child.
     """
     if held.chunk_no is None:
         changed(
@@ -98,7 +101,7 @@ def charge_dead_child(session: Session, held: HeldLease, *, at_fault: bool, cras
             """,
             {"job_id": held.job_id, "worker_id": held.worker_id},
         )
-        return
+        return False
     returned = changed(
         session,
         """
@@ -109,7 +112,7 @@ def charge_dead_child(session: Session, held: HeldLease, *, at_fault: bool, cras
         {"crash": int(at_fault), "job_id": held.job_id, "chunk_no": held.chunk_no, "worker_id": held.worker_id},
     )
     if not (returned and at_fault):
-        return
+        return False
     if held.isolated_row is not None:
         session.execute(
             text("""
@@ -119,15 +122,22 @@ def charge_dead_child(session: Session, held: HeldLease, *, at_fault: bool, cras
             """),
             {"job_id": held.job_id, "row_no": held.isolated_row, "code": CRASHED},
         )
-    crashes = session.execute(
-        text("UPDATE job SET crashes = crashes + 1 WHERE id = :job_id RETURNING crashes"), {"job_id": held.job_id}
-    ).scalar_one()
-    if crashes > crash_budget:
+    return True
+
+
+def count_crash(session: Session, job_id: uuid.UUID, crash_budget: int) -> None:
+    """Counts one dead child against a job and its account; with more than `crash_budget` the job fails."""
+    job = session.execute(
+        text("UPDATE job SET crashes = crashes + 1 WHERE id = :job_id RETURNING crashes, account_id"),
+        {"job_id": job_id},
+    ).one()
+    charge_crash(session, job.account_id)
+    if job.crashes > crash_budget:
         fail_job(
             session,
-            held.job_id,
+            job_id,
             EmobatchError(
-                f"The model crashed {crashes} times on this file, more than the {crash_budget} a job may cause.",
+                f"The model crashed {job.crashes} times on this file, more than the {crash_budget} a job may cause.",
                 next_step="Rows labelled so far can be downloaded. Please report the file's kind of text.",
             ),
         )

@@ -9,7 +9,7 @@ from core import ledger
 from core.ledger import StaleLease
 from core.models import Job, ResultChunk
 from core.states import JobState
-from tests.factories import claim, make_cut_job, result_of
+from tests.factories import claim, commit, make_cut_job, result_of
 
 
 def test_chunks_are_committed_together_but_for_the_stale_ones(db):
@@ -68,7 +68,7 @@ def test_an_expired_lease_that_is_just_being_committed_is_not_waited_for(db):
         late, lost = claim(session, limit=2)
         session.execute(text("UPDATE chunk SET lease_until = now() - interval '1 s'"))
     with db.transaction() as committing:
-        ledger.commit_chunk(committing, late, result_of(late))
+        commit(committing, late)
         with db.transaction() as session:
             session.execute(text("SET LOCAL lock_timeout = '1s'"))
             assert ledger.return_expired(session) == 1

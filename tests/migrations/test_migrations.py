@@ -20,7 +20,7 @@ from core.accounts import issue_key
 from core.db import Database
 from core.models import Base
 from migrations.run import config, downgrade, is_current, newest, upgrade
-from tests.factories import claim, make_cut_job, result_of
+from tests.factories import claim, commit, make_cut_job, result_of
 
 
 def test_models_and_migrations_agree(database_url):
@@ -85,7 +85,7 @@ def two_accounts(db):
         mine, theirs = make_cut_job(session, 1), make_cut_job(session, 1)
         for _ in range(2):
             (lease,) = claim(session)
-            ledger.commit_chunk(session, lease, result_of(lease))
+            commit(session, lease)
         for made in (mine, theirs):
             values = {"id": made.account_id, "job": made.job_id}
             session.execute(

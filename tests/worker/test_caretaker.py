@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import uuid
@@ -45,6 +46,11 @@ def hold(installation: Installation, pid: int) -> list[ledger.ChunkLease]:
         )
 
 
+def last_words(pid: int, words: str) -> None:
+    """As a child leaves them."""
+    (trace._folder() / str(pid)).write_text(f"{words}\n.\nleft of an earlier line")
+
+
 def chunks(installation: Installation) -> list:
     with installation.db.transaction() as session:
         return session.execute(text("SELECT state, crashes FROM chunk ORDER BY chunk_no")).all()
@@ -52,15 +58,24 @@ def chunks(installation: Installation) -> list:
 
 def test_a_dead_childs_leases_come_back_and_one_chunk_is_to_blame(installation, caretaker, dead_pid):
     leases = hold(installation, dead_pid)
-    (trace._folder() / str(dead_pid)).write_text(f"{leases[1].source.job_id} 1".ljust(60))
+    last_words(dead_pid, f"{leases[1].source.job_id} 1")
     caretaker[0]._bury()
     assert chunks(installation) == [("ready", 0), ("ready", 1), ("ready", 0)]
     assert waiting(caretaker[1]) == 1
 
 
+def test_chunks_that_were_scored_together_are_all_to_blame_and_their_job_once(installation, caretaker, dead_pid):
+    leases = hold(installation, dead_pid)
+    last_words(dead_pid, f"{leases[1].source.job_id} 0 2")
+    caretaker[0]._bury()
+    assert chunks(installation) == [("ready", 1), ("ready", 0), ("ready", 1)]
+    with installation.db.transaction() as session:
+        assert session.execute(text("SELECT crashes FROM job")).scalar_one() == 1
+
+
 def test_a_child_that_was_told_to_go_is_not_to_blame(installation, caretaker, dead_pid):
     leases = hold(installation, dead_pid)
-    (trace._folder() / str(dead_pid)).write_text(f"{leases[1].source.job_id} 1".ljust(60))
+    last_words(dead_pid, f"{leases[1].source.job_id} 1")
     caretaker[0].stopping()
     caretaker[0]._bury()
     assert chunks(installation) == [("ready", 0)] * 3
@@ -108,9 +123,45 @@ def test_a_sweep_says_that_we_live_and_rings_as_often_as_there_is_work(installat
 def test_the_last_words_of_a_child_are_readable():
     trace.prepare()
     ours = trace.Trace()
-    job_id = uuid.uuid4()
-    ours.begin(job_id, 12)
-    assert trace.last_words(os.getpid()) == (job_id, 12)
-    ours.end()
-    assert trace.last_words(os.getpid()) is None
-    assert trace.last_words(0) is None
+    one, other = uuid.uuid4(), uuid.uuid4()
+    with ours.during(one, range(100, 160)):
+        assert trace.last_words(os.getpid()) == {(one, number) for number in range(100, 160)}
+        with ours.during(other, [7]):
+            assert {(one, 100), (other, 7)} < trace.last_words(os.getpid())
+    assert trace.last_words(os.getpid()) == frozenset()
+    with ours.during(other, [12]):
+        assert trace.last_words(os.getpid()) == {(other, 12)}
+    assert trace.last_words(0) == frozenset()
+
+
+def test_a_deaf_worker_is_told_to_go_and_then_killed(installation, caretaker, monkeypatch):
+    sent: list[int] = []
+    monkeypatch.setattr("worker.caretaker.os.kill", lambda pid, number: sent.append(number))
+    monkeypatch.setattr("worker.caretaker.DEAF_S", -1)
+    installation.accept(FILE)
+    ours, app = caretaker
+    ours._sweep()
+    assert not sent, "no ticket waited yet"
+    assert waiting(app) == 1
+    ours._sweep()
+    assert not sent, "it may have come just now"
+    ours._sweep()
+    ours._sweep()
+    assert sent == [signal.SIGTERM]
+    monkeypatch.setattr("worker.caretaker.GOING_S", -1)
+    ours._sweep()
+    assert sent == [signal.SIGTERM, signal.SIGKILL]
+
+
+def test_a_worker_with_work_is_not_deaf(installation, caretaker, monkeypatch):
+    sent: list[int] = []
+    monkeypatch.setattr("worker.caretaker.DEAF_S", -1)
+    ours, app = caretaker
+    hold(installation, os.getpid())
+    installation.accept(FILE)
+    ours._sweep()
+    assert waiting(app) == 1
+    monkeypatch.setattr("worker.caretaker.os.kill", lambda pid, number: sent.append(number))
+    for _ in range(3):
+        ours._sweep()
+    assert not sent

@@ -34,7 +34,8 @@ def test_leases_are_renewed_in_the_ledgers_order_of_locks(db: Database, monkeypa
     monkeypatch.setattr(ledger, "renew_chunk", renew_chunk)
     monkeypatch.setattr(ledger, "renew_ingest", renew_ingest)
     heartbeat = Heartbeat(db, lease_s=1.5, limit_s=60)
-    with heartbeat.holding([ingest]), heartbeat.holding(chunks[::-1]):
+    heartbeat.hold(chunks[::-1])
+    with heartbeat.holding(ingest):
         assert complete.wait(30)
     assert seen[:4] == [0, 1, 2, "ingest"]
 
@@ -46,10 +47,12 @@ def test_a_lease_that_was_taken_away_is_lost(db: Database):
         kept, taken = claim(session, limit=2)
         session.execute(text("UPDATE chunk SET lease_token = lease_token + 1 WHERE chunk_no = 1"))
     heartbeat = Heartbeat(db, lease_s=0.3, limit_s=60)
-    with heartbeat.holding([kept, taken]):
-        for _ in range(100):
-            if heartbeat.lost(taken):
-                break
-            threading.Event().wait(0.1)
-        assert heartbeat.lost(taken)
-        assert not heartbeat.lost(kept)
+    heartbeat.hold([kept, taken])
+    for _ in range(100):
+        if heartbeat.lost(taken):
+            break
+        threading.Event().wait(0.1)
+    assert heartbeat.lost(taken)
+    assert not heartbeat.lost(kept)
+    heartbeat.let_go_of_all()
+    assert not heartbeat.lost(taken)

@@ -6,6 +6,7 @@ import csv
 import io
 import random
 import threading
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -150,11 +151,23 @@ def test_a_file_that_changed_under_us_is_never_labelled(installation: Installati
     assert (status.state, (status.error or {}).get("code")) == (JobState.FAILED, "upload_damaged")
 
 
+@pytest.mark.parametrize("harm", [lambda data: data.replace(b"good", b"gooe", 1), lambda data: data[:-9]])
+def test_a_file_that_changed_before_it_was_cut_is_never_labelled(installation: Installation, harm):
+    data = reviews(50)
+    job_id = installation.accept(data)
+    (file,) = (path for path in Path(installation.settings.storage_url[7:]).rglob("*") if path.is_file())
+    file.write_bytes(harm(data))
+    installation.run()
+    status = installation.status(job_id)
+    assert (status.state, (status.error or {}).get("code")) == (JobState.FAILED, "upload_damaged")
+    assert status.rows_total == 0
+
+
 def test_a_cancelled_job_says_so_in_every_row_that_has_no_label(installation: Installation):
     job_id = installation.accept(reviews(100))
     shift = installation.shift(chunk_records=40, claim_chunks=1)
     shift._ingest_once()
-    shift._classify_once()
+    assert shift._chunks.work_off(0.0)
     with installation.web_db.transaction(installation.account_id) as session:
         jobs.cancel(session, installation.account_id, job_id)
     assert not shift.tick()
@@ -169,10 +182,42 @@ def test_a_running_job_can_be_read_so_far(installation: Installation):
     job_id = installation.accept(reviews(100))
     shift = installation.shift(chunk_records=40, claim_chunks=1)
     shift._ingest_once()
-    shift._classify_once()
+    assert shift._chunks.work_off(0.0)
     with pytest.raises(NotReady):
         installation.csv(job_id)
     assert len(table(installation.csv(job_id, partial=True))) == 41
+
+
+def test_chunks_are_scored_and_committed_together(installation: Installation, monkeypatch):
+    job_id = installation.accept(reviews(120))
+    commits: list[list[int]] = []
+    real = ledger.commit_chunks
+
+    def commit(session, done):
+        commits.append([lease.chunk_no for lease, _ in done])
+        return real(session, done)
+
+    monkeypatch.setattr(ledger, "commit_chunks", commit)
+    scorer = NullScorer()
+    installation.run(scorer, chunk_records=20, claim_s=3600.0, claim_chunks=3)
+    assert [chunk_no for together in commits for chunk_no in together] == [0, 1, 2, 3, 4, 5]
+    assert commits[0] == [0]  # alone, to see how long one takes
+    assert max(map(len, commits)) == 3
+    assert len(scorer.calls) == len(commits)
+    rows = table(installation.csv(job_id))[1:]
+    assert [row[0] for row in rows] == [str(n) for n in range(1, 121)]
+    assert {row[-1] for row in rows} == {"ok", "ok: windowed 2", "ok: ragged", "ok: ragged, windowed 2", "empty"}
+
+
+def test_one_bad_row_among_chunks_scored_together_costs_one_row(installation: Installation):
+    def on_text(text: str) -> None:
+        if text == "poison":
+            raise RuntimeError("no")
+
+    job_id = installation.accept(b"text\n" + b"fine day\n" * 50 + b"poison\n" + b"fine day\n" * 50)
+    installation.run(NullScorer(on_text), chunk_records=10, claim_s=3600.0)
+    status = installation.status(job_id)
+    assert (status.rows_ok, status.rows_failed) == (100, 1)
 
 
 def test_the_next_chunk_is_scored_while_the_last_one_is_committed(installation: Installation, monkeypatch):
@@ -188,15 +233,15 @@ def test_the_next_chunk_is_scored_while_the_last_one_is_committed(installation: 
 
     monkeypatch.setattr(scorer, "score", noticed)
     overlapped = []
-    real = ledger.commit_chunk
+    real = ledger.commit_chunks
 
-    def commit(session, lease, result):
-        if lease.chunk_no == 1:  # chunk 0 was claimed alone, to see how long one takes
+    def commit(session, done):
+        if done[0][0].chunk_no == 1:
             overlapped.append(scoring_the_third.wait(10))
-        return real(session, lease, result)
+        return real(session, done)
 
-    monkeypatch.setattr(ledger, "commit_chunk", commit)
-    installation.run(scorer, chunk_records=20, claim_s=60.0)
+    monkeypatch.setattr(ledger, "commit_chunks", commit)
+    installation.run(scorer, chunk_records=20, claim_chunks=1)
     assert installation.status(job_id).state is JobState.COMPLETED
     assert overlapped == [True]
 
@@ -205,17 +250,17 @@ def test_a_commit_whose_answer_was_lost_is_settled_by_reading(installation: Inst
     job_id = installation.accept(b"text\nfine day\n")
     shift = installation.shift()
     commits = []
-    real = ledger.commit_chunk
+    real = ledger.commit_chunks
 
-    def answer_lost(session, lease, result):
-        last = real(session, lease, result)
-        commits.append(lease.token)
+    def answer_lost(session, done):
+        committed = real(session, done)
+        commits.append(done[0][0].token)
         if len(commits) == 1:
             session.commit()
             raise Unavailable("the connection broke after COMMIT was sent")
-        return last
+        return committed
 
-    monkeypatch.setattr(ledger, "commit_chunk", answer_lost)
+    monkeypatch.setattr(ledger, "commit_chunks", answer_lost)
     while shift.tick():
         pass
     assert len(commits) == 1

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from core.failpoints import failpoint
 from core.model_directory import ModelDirectory
 from worker.batching import plan_batches
 from worker.engine.memory import TextMemory
@@ -30,16 +31,35 @@ class Scored:
     Attributes:
         logits: (n, labels) little-endian float16, C order: the bytes a result stores.
         windows: (n,) int32: 1 = the text fits the model's window, k = scored in k windows, their logits averaged.
-        identical: how many of the n cost no run of the model, because they repeat another one or were remembered.
+        identical: (n,) bool: it cost no run of the model, because it repeats another one or was remembered.
     """
 
     logits: NDArray[np.float16]
     windows: NDArray[np.int32]
-    identical: int
+    identical: NDArray[np.bool_]
+
+    def __getitem__(self, part: slice) -> Scored:
+        """The same of a run of the texts."""
+        return Scored(self.logits[part], self.windows[part], self.identical[part])
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """n texts, made ready to be scored.
+
+    Attributes:
+        distinct: each different text once.
+        row_of: (n,) int64: which of them each text is.
+        windows: theirs.
+    """
+
+    distinct: list[str]
+    row_of: NDArray[np.int64]
+    windows: Windows
 
 
 class Engine:
-    """One model on one runtime. Not for several threads at once; `score` uses the cores by itself.
+    """One model on one runtime. `score` is not for several threads at once; it uses the cores by itself.
 
     Args:
         model: the model directory.
@@ -55,48 +75,58 @@ class Engine:
         self.token_budget = token_budget or runtime.token_budget
         self._tokens = Tokens(model)
 
-    def score(self, texts: Sequence[str], scope: bytes = b"") -> Scored:
+    def prepare(self, texts: Sequence[str]) -> Prepared:
+        """Texts tokenized beforehand, for `score`: from another thread, while it scores the ones before them."""
+        place: dict[str, int] = {}
+        row_of = np.array([place.setdefault(text, len(place)) for text in texts], dtype=np.int64)
+        distinct = list(place)
+        return Prepared(distinct, row_of, self._tokens.windows(distinct))
+
+    def score(self, texts: Sequence[str] | Prepared, scope: bytes = b"") -> Scored:
         """The logits of `texts`, in their order; none gives none. An empty text is scored like any other.
 
         Args:
-            texts: any number.
+            texts: any number, as they are or from `prepare`.
             scope: at most 16 bytes. What is remembered is found again under the same scope only: a job's id, so that
                 no job can tell what another one held.
 
         Raises:
             ArithmeticError: the model gave NaN, so its weights or the device are broken.
         """
-        place: dict[str, int] = {}
-        row_of = np.array([place.setdefault(text, len(place)) for text in texts], dtype=np.int64)
-        logits, windows, n_run = self._score_distinct(list(place), scope)
-        return Scored(logits[row_of], windows[row_of], identical=len(texts) - n_run)
+        prepared = texts if isinstance(texts, Prepared) else self.prepare(texts)
+        row_of = prepared.row_of
+        distinct = self._score_distinct(prepared, scope)
+        repeats = np.ones(len(row_of), dtype=np.bool_)
+        repeats[np.unique(row_of, return_index=True)[1]] = False
+        return Scored(distinct.logits[row_of], distinct.windows[row_of], repeats | distinct.identical[row_of])
 
-    def _score_distinct(self, texts: list[str], scope: bytes) -> tuple[NDArray[np.float16], NDArray[np.int32], int]:
-        """Logits and window counts of distinct texts, and how many of them the model was run for."""
+    def _score_distinct(self, prepared: Prepared, scope: bytes) -> Scored:
+        """The same of texts that are all different."""
+        texts, all_windows = prepared.distinct, prepared.windows
         if self.memory is None:
-            return *self._run(texts), len(texts)
+            return Scored(self._run(all_windows), all_windows.per_text, np.zeros(len(texts), dtype=np.bool_))
         keys = self.memory.keys(texts, scope)
         known, known_logits, known_windows = self.memory.get_many(keys)
         new = np.flatnonzero(~known)
-        new_logits, new_windows = self._run([texts[i] for i in new])
-        self.memory.put_many([keys[i] for i in new], new_logits, new_windows)
+        new_windows = all_windows if len(new) == len(texts) else all_windows.of(new)
+        new_logits = self._run(new_windows)
+        self.memory.put_many([keys[i] for i in new], new_logits, new_windows.per_text)
         logits = np.empty((len(texts), len(self.model.labels)), dtype="<f2")
         windows = np.empty(len(texts), dtype=np.int32)
         logits[known], windows[known] = known_logits, known_windows
-        logits[new], windows[new] = new_logits, new_windows
-        return logits, windows, len(new)
+        logits[new], windows[new] = new_logits, new_windows.per_text
+        return Scored(logits, windows, known)
 
-    def _run(self, texts: list[str]) -> tuple[NDArray[np.float16], NDArray[np.int32]]:
-        """Tokenizes and runs every one of `texts`, and pools the windows of the long ones."""
-        windows = self._tokens.windows(texts)
-        if not texts:
-            return np.empty((0, len(self.model.labels)), dtype="<f2"), windows.per_text
+    def _run(self, windows: Windows) -> NDArray[np.float16]:
+        """(texts, labels): runs every window, and pools those of the long texts."""
+        if not len(windows.per_text):
+            return np.empty((0, len(self.model.labels)), dtype="<f2")
+        failpoint("mid-inference")
         logits = self._run_windows(windows)
-        first = np.cumsum(windows.per_text) - windows.per_text
-        pooled = np.add.reduceat(logits, first, axis=0) / windows.per_text[:, None].astype(np.float32)
+        pooled = np.add.reduceat(logits, windows.first, axis=0) / windows.per_text[:, None].astype(np.float32)
         if np.isnan(pooled).any():
             raise ArithmeticError(f"The model {self.model.name} gave NaN on {self.runtime.name}.")
-        return pooled.astype("<f2"), windows.per_text
+        return pooled.astype("<f2")
 
     def _run_windows(self, windows: Windows) -> NDArray[np.float32]:
         """(windows, labels) float32: each window's logits."""
@@ -116,21 +146,23 @@ def load_engine(
     token_budget: int = 0,
     cache_dir: Path | None = None,
     memory: int = DEFAULT_MEMORY,
+    precision: str = "auto",
 ) -> Engine:
     """Loads `model`. Call it in the process that scores: threads and a GPU's state do not survive a fork.
 
     Args:
         model: the model directory.
-        kind: `auto` (torch on CUDA, else ONNX Runtime), `onnx`, `torch`.
+        kind: `auto` (torch on CUDA, else `onnx`), `onnx` (our graph on a CPU), `torch`.
         threads: cores to use; 0: all that this process may use.
         token_budget: tokens of one batch; 0: what the runtime is fastest with.
         cache_dir: where the ONNX graph is kept; None: the platform's cache folder.
         memory: texts whose logits are remembered over calls; 0: none.
+        precision: of `onnx`: `auto` (see `worker.engine.precision`), `float32`, `bfloat16`.
 
     Raises:
-        BadOption: an unknown kind, or its package is not installed.
+        BadOption: an unknown kind or precision, or one that this machine cannot run.
         ModelDirectoryError: a file of the model directory is damaged, or does not fit the others.
     """
-    runtime = load_runtime(model, kind, threads if threads > 0 else available_cores(), cache_dir)
+    runtime = load_runtime(model, kind, threads if threads > 0 else available_cores(), cache_dir, precision)
     remembered = TextMemory(memory, model.sha256, len(model.labels)) if memory > 0 else None
     return Engine(model, runtime, token_budget, remembered)

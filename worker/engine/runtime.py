@@ -40,14 +40,16 @@ class Runtime(Protocol):
         ...
 
 
-def load_runtime(model: ModelDirectory, kind: str, threads: int, cache_dir: Path | None) -> Runtime:
-    """The runtime called `kind`; `auto` is torch where there is a CUDA device, else ONNX Runtime.
+def load_runtime(
+    model: ModelDirectory, kind: str, threads: int, cache_dir: Path | None, precision: str = "auto"
+) -> Runtime:
+    """The runtime called `kind`; `auto` is torch where there is a CUDA device, else the CPU's best.
 
     Torch and onnxruntime are imported here and not before: CUDA must not be touched before a process forks, and a CPU
     worker has no torch.
 
     Raises:
-        BadOption: an unknown kind, or its package is not installed.
+        BadOption: an unknown kind or precision, or one that this machine cannot run.
         ModelDirectoryError: the model directory is damaged.
     """
     if kind not in get_args(Kind):
@@ -66,9 +68,9 @@ def load_runtime(model: ModelDirectory, kind: str, threads: int, cache_dir: Path
         from worker.engine.torch_runtime import TorchRuntime
 
         return TorchRuntime(model, threads)
-    from worker.engine.onnx_runtime import OnnxRuntime
+    from worker.engine.precision import cpu_runtime
 
-    return OnnxRuntime(model, threads, cache_dir)
+    return cpu_runtime(model, precision, threads, cache_dir)
 
 
 def cuda_is_there() -> bool:

@@ -38,6 +38,18 @@ class Windows:
     lengths: NDArray[np.int64]
     per_text: NDArray[np.int32]
 
+    @property
+    def first(self) -> NDArray[np.int64]:
+        """(n,) int64: the number of each text's first window."""
+        return np.cumsum(self.per_text, dtype=np.int64) - self.per_text
+
+    def of(self, texts: NDArray[np.int64]) -> Windows:
+        """The windows of some of the texts, given by their positions, in that order."""
+        per_text = self.per_text[texts]
+        within = np.arange(per_text.sum()) - np.repeat(np.cumsum(per_text) - per_text, per_text)
+        chosen = np.repeat(self.first[texts], per_text) + within
+        return Windows(self.ids, self.starts[chosen], self.lengths[chosen], per_text)
+
     def rectangle(self, batch: NDArray[np.int64]) -> NDArray[np.int64]:
         """(len(batch), length) int64: the ids of windows that are all of one length."""
         return self.ids[self.starts[batch][:, None] + np.arange(self.lengths[batch[0]])].astype(np.int64)
@@ -64,8 +76,8 @@ def window_starts(n_tokens: int, room: int) -> NDArray[np.int64]:
 class Tokens:
     """The model's tokenizer, with the model's window.
 
-    `[SEP]` and its like in a user's text are words of that text, not commands to the model. Safe to use from one thread
-    at a time.
+    `[SEP]` and its like in a user's text are words of that text, not commands to the model. Several threads may use
+    it at once.
 
     Raises ModelDirectoryError where the tokenizer is unreadable or does not belong to the model.
     """

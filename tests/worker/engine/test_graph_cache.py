@@ -1,7 +1,8 @@
-"""worker.engine.onnx_runtime: the graph is built once, and what is cached is never trusted blindly."""
+"""worker.engine.graph_cache: the graph is built once, and what is cached is never trusted blindly."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,21 +11,21 @@ import pytest
 from tiny_model import ROOT, WriteModel
 
 from core.model_directory import ModelDirectory, ModelDirectoryError
-from worker.engine import onnx_runtime
-from worker.engine.onnx_runtime import cached_graph
+from worker.engine import graph_cache
+from worker.engine.graph_cache import cached_graph
 
 
 @pytest.fixture
 def built(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The sha256 of each model whose graph is built in this test."""
     shas: list[str] = []
-    build = onnx_runtime.build_graph
+    build = graph_cache.build_graph
 
     def counting(model: ModelDirectory, weights: object) -> bytes:
         shas.append(model.sha256)
         return build(model, weights)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(onnx_runtime, "build_graph", counting)
+    monkeypatch.setattr(graph_cache, "build_graph", counting)
     return shas
 
 
@@ -41,7 +42,7 @@ def test_another_model_or_other_code_is_built_anew(
 ) -> None:
     one, other = write_model(seed=1), write_model(seed=2)
     assert cached_graph(one, tmp_path) != cached_graph(other, tmp_path)
-    monkeypatch.setattr(onnx_runtime, "graph_version", lambda: "new")
+    monkeypatch.setattr(graph_cache, "graph_version", lambda: "new")
     cached_graph(one, tmp_path)
     assert built == [one.sha256, other.sha256, one.sha256]
 
@@ -73,7 +74,7 @@ def test_a_cache_that_cannot_be_used_costs_time_only(
     if at == "folder":
         cache.write_text("a file stands where the folder should be")
     else:
-        (cache / f"{model.sha256}-{onnx_runtime.graph_version()}.graph" / "a folder").mkdir(parents=True)
+        (cache / f"{model.sha256}-{graph_cache.graph_version()}.graph" / "a folder").mkdir(parents=True)
     assert cached_graph(model, cache) == cached_graph(model, cache)
     assert len(built) == 2
     assert "cannot be cached" in caplog.text
@@ -94,7 +95,7 @@ def test_several_processes_starting_at_once_all_get_it(model: ModelDirectory, tm
     cache = tmp_path / "cache"
     code = (
         "import sys, hashlib; from pathlib import Path; from core.model_directory import ModelDirectory;"
-        "from worker.engine.onnx_runtime import cached_graph;"
+        "from worker.engine.graph_cache import cached_graph;"
         "graph = cached_graph(ModelDirectory.load(sys.argv[1]), Path(sys.argv[2]));"
         "print(hashlib.sha256(graph).hexdigest())"
     )
@@ -104,3 +105,17 @@ def test_several_processes_starting_at_once_all_get_it(model: ModelDirectory, tm
     assert [process.returncode for process in running] == [0] * 4
     assert len(answers) == 1
     assert len(list(cache.iterdir())) == 1  # and no half-written file beside it
+
+
+def test_graphs_that_nobody_uses_any_more_are_removed(write_model: WriteModel, tmp_path: Path) -> None:
+    one, other = write_model(seed=1), write_model(seed=2)
+    cached_graph(one, tmp_path)
+    (old,) = tmp_path.glob("*.graph")
+    os.utime(old, (0, 0))
+    cached_graph(one, tmp_path)  # used, so young again
+    cached_graph(other, tmp_path)
+    assert old.exists()
+    os.utime(old, (0, 0))
+    cached_graph(write_model(seed=3), tmp_path)
+    assert not old.exists()
+    assert len(list(tmp_path.glob("*.graph"))) == 2

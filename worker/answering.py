@@ -1,0 +1,111 @@
+"""The worker's side of the synchronous lane: somebody waits for a few texts, so they come before every chunk.
+
+A request is scored as a chunk's rows are, by the same functions, in one piece: it is no longer than a chunk. The lane
+is looked at where a child is between two pieces of work; that costs one statement, which nearly always finds nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import structlog
+
+from core import classify_requests
+from core.classify_requests import Answer, ClaimedRequest
+from core.db import Database
+from core.errors import Unavailable
+from core.model_directory import ModelDirectory
+from core.settings import Settings
+from core.states import RowFlag, RowStatus
+from worker import classify
+from worker.classify import Rows, Scorer
+
+log = structlog.get_logger(__name__)
+
+MOST_S = 1.0
+"""Of a child's time at one look: however many ask, jobs get on."""
+
+GLANCE_S = 0.1
+"""Between two glances from within a longer piece of work."""
+
+
+class Answering:
+    """Answers requests in the lane. `scorer` gives the engine, and loads it the first time."""
+
+    def __init__(
+        self, *, db: Database, settings: Settings, model: ModelDirectory, scorer: Callable[[], Scorer], worker_id: str
+    ) -> None:
+        self._db = db
+        self._settings = settings
+        self._model = model
+        self._scorer = scorer
+        self._worker_id = worker_id
+        self._glanced = 0.0
+
+    def look(self) -> bool:
+        """Answers what waits, for about `MOST_S` at most; whether there was anything.
+
+        A ledger that is away is no error here: whoever waits is told by web, and the work at hand goes on.
+        """
+        found = False
+        until = time.monotonic() + MOST_S
+        try:
+            while self._answer_one():
+                found = True
+                if time.monotonic() > until:
+                    break
+        except Unavailable as error:
+            log.warning("lane not looked at", code=error.code)
+        self._glanced = time.monotonic()
+        return found
+
+    def glance(self) -> None:
+        """`look`, if the last one was not just now: for work that has many small pauses."""
+        if time.monotonic() - self._glanced > GLANCE_S:
+            self.look()
+
+    def _answer_one(self) -> bool:
+        with self._db.transaction() as session:
+            claimed = classify_requests.claim(
+                session, worker_id=self._worker_id, models=[self._model.sha256], lease_s=self._settings.classify_lease_s
+            )
+        if claimed is None:
+            return False
+        given = self._score(claimed)
+        with self._db.transaction() as session:
+            in_time = classify_requests.answer(session, claimed, given)
+        log.info("request answered", texts=len(claimed.texts), in_time=in_time, ms=round(1000 * given.scored_s))
+        return True
+
+    def _score(self, claimed: ClaimedRequest) -> Answer:
+        rows = rows_of(
+            claimed.texts,
+            max_text_chars=self._settings.max_text_chars,
+            n_labels=len(self._model.labels),
+            # Nothing is found again in another request: none can tell what one held, and a time taken is a true one.
+            scope=claimed.id.bytes,
+        )
+        began = time.monotonic()
+        classify.score_rows(rows, self._scorer())
+        return Answer(
+            logits=np.ascontiguousarray(rows.logits, dtype="<f2").tobytes(),
+            status=rows.status,
+            flags=rows.flags,
+            detail=rows.detail,
+            scored_s=time.monotonic() - began,
+        )
+
+
+def rows_of(texts: Sequence[str], *, max_text_chars: int, n_labels: int, scope: bytes) -> Rows:
+    """Texts as rows to be scored, treated as the cells of a file are: stripped, capped, empty ones set apart."""
+    stripped = [text.strip() for text in texts]
+    return Rows(
+        texts=[text[:max_text_chars] for text in stripped],
+        flags=[int(RowFlag.CAPPED if len(text) > max_text_chars else 0) for text in stripped],
+        status=[int(RowStatus.OK if text else RowStatus.EMPTY) for text in stripped],
+        logits=np.full((len(stripped), n_labels), np.nan, dtype="<f2"),
+        detail={},
+        scope=scope,
+    )

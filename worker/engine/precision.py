@@ -1,0 +1,155 @@
+"""Whether a CPU computes in a lower precision: only where that is faster and the labels stay, both tried out.
+
+The trial runs once for a model on a kind of processor; its verdict is kept beside the cached graph, and logged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from core.errors import BadOption
+from core.model_directory import ModelDirectory
+from worker.batching import plan_batches
+from worker.engine.graph import graph_version
+from worker.engine.graph_cache import default_cache_dir
+from worker.engine.onnx_runtime import OnnxRuntime
+from worker.engine.openvino_runtime import OpenvinoRuntime, has_bfloat16
+from worker.engine.probe_texts import probe_texts
+from worker.engine.runtime import Runtime
+from worker.engine.tokens import Tokens, Windows
+
+log = structlog.get_logger(__name__)
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+MIN_AGREEMENT = 0.995
+"""Share of the probe set's top labels, of 28 and of each taxonomy, that must be those of float32."""
+
+MIN_SPEEDUP = 1.1
+"""Less is not worth other digits than most machines give."""
+
+MAX_DRIFT = 1e-3
+"""How far a top score may move with what else is in a batch: a disturbed job must end as an undisturbed one."""
+
+_ROUNDS = 3
+_ALONE = 40
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a trial found.
+
+    Attributes:
+        agreement: share of equal top labels, the lowest over all taxonomies.
+        speedup: bfloat16 over float32.
+        drift: the most that a top score moved when its text was scored alone.
+    """
+
+    agreement: float
+    speedup: float
+    drift: float
+
+    @property
+    def lower(self) -> bool:
+        """Whether the lower precision is to be used."""
+        return self.agreement >= MIN_AGREEMENT and self.speedup >= MIN_SPEEDUP and self.drift <= MAX_DRIFT
+
+
+def cpu_runtime(model: ModelDirectory, precision: str, threads: int, cache_dir: Path | None) -> Runtime:
+    """The runtime for a CPU in the precision that is asked for; `auto`: the faster one, if it is as good.
+
+    Raises:
+        BadOption: an unknown precision, or one that this machine cannot compute.
+        ModelDirectoryError: the model directory is damaged.
+    """
+    if precision not in get_args(Precision):
+        raise BadOption(
+            f"There is no precision {precision!r}.", next_step=f"Choose one of {', '.join(get_args(Precision))}."
+        )
+    if precision == "float32" or not has_bfloat16():
+        if precision == "bfloat16":
+            raise BadOption(
+                "This machine cannot compute in bfloat16: its processor lacks AVX512_BF16 and AMX, or openvino is not "
+                "installed.",
+                next_step="Set EMOBATCH_PRECISION to auto or float32.",
+            )
+        return OnnxRuntime(model, threads, cache_dir)
+    if precision == "bfloat16":
+        return OpenvinoRuntime(model, threads, cache_dir)
+    path = (cache_dir if cache_dir is not None else default_cache_dir()) / f"{model.sha256}-{_circumstances()}.verdict"
+    verdict = _remembered(path)
+    if verdict is None:
+        exact, lower = OnnxRuntime(model, threads, cache_dir), OpenvinoRuntime(model, threads, cache_dir)
+        verdict = try_out(model, exact, lower)
+        _remember(path, verdict)
+        chosen: Runtime = lower if verdict.lower else exact
+    else:
+        chosen = (OpenvinoRuntime if verdict.lower else OnnxRuntime)(model, threads, cache_dir)
+    log.info("precision chosen", runtime=chosen.name, lower=verdict.lower, **asdict(verdict))
+    return chosen
+
+
+def try_out(model: ModelDirectory, exact: Runtime, lower: Runtime) -> Verdict:
+    """Runs the probe set on both, in turns."""
+    windows = Tokens(model).windows(probe_texts())
+    found = {runtime: _logits(runtime, windows, len(model.labels)) for runtime in (exact, lower)}
+    seconds: dict[Runtime, list[float]] = {exact: [], lower: []}
+    for _ in range(_ROUNDS):
+        for runtime in (exact, lower):
+            began = time.perf_counter()
+            _logits(runtime, windows, len(model.labels))
+            seconds[runtime].append(time.perf_counter() - began)
+    spread = np.linspace(0, len(windows.lengths) - 1, _ALONE).astype(np.int64)
+    alone = np.concatenate([next(iter(lower.run([windows.rectangle(spread[i : i + 1])]))) for i in range(_ALONE)])
+    agreement, drift = 1.0, 0.0
+    for taxonomy in model.taxonomies.values():
+        tops = {runtime: taxonomy.top(taxonomy.scores(logits)) for runtime, logits in found.items()}
+        agreement = min(agreement, float(np.mean(tops[exact][0] == tops[lower][0])))
+        beside = tops[lower][1][spread]
+        drift = max(drift, float(np.abs(taxonomy.top(taxonomy.scores(alone.astype("<f2")))[1] - beside).max()))
+    return Verdict(
+        agreement=agreement, speedup=float(np.median(seconds[exact]) / np.median(seconds[lower])), drift=drift
+    )
+
+
+def _logits(runtime: Runtime, windows: Windows, n_labels: int) -> NDArray[np.float16]:
+    """(windows, labels), as a result stores them."""
+    batches = plan_batches(windows.lengths, runtime.token_budget)
+    logits = np.empty((len(windows.lengths), n_labels), dtype="<f2")
+    results = runtime.run([windows.rectangle(batch) for batch in batches])
+    for batch, result in zip(batches, results, strict=True):
+        logits[batch] = result
+    return logits
+
+
+def _circumstances() -> str:
+    """Names everything that a verdict depends on but the model: 16 hex digits."""
+    cpuinfo = Path("/proc/cpuinfo").read_text().partition("\n\n")[0].splitlines()
+    processor = [line for line in cpuinfo if line.startswith(("vendor_id", "cpu family", "model", "stepping", "flags"))]
+    said = [*processor, version("onnxruntime"), version("openvino"), graph_version(), *probe_texts()]
+    return hashlib.sha256("\n".join(said).encode()).hexdigest()[:16]
+
+
+def _remembered(path: Path) -> Verdict | None:
+    try:
+        return Verdict(**json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError):  # not there, or not what we wrote
+        return None
+
+
+def _remember(path: Path, verdict: Verdict) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(asdict(verdict)))
+    except OSError as error:
+        log.warning("verdict not kept: every start tries again", reason=type(error).__name__)

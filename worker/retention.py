@@ -1,0 +1,150 @@
+"""What is taken away, for good: deleted jobs, jobs whose time is over, uploads that nobody needs any more.
+
+An upload, its canonical form, the chunks and the results of a job go together. Work is cut into short transactions, and
+a call ends after a moment, since nothing else is looked after meanwhile: what is left, the next sweep takes on.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+
+import structlog
+from sqlalchemy import text
+
+from core.db import Database
+from core.ledger import changed
+from core.storage import Storage
+from core.uploads import canonical_key
+
+log = structlog.get_logger(__name__)
+
+BATCH = 500
+"""Chunks of one transaction: some ten megabytes of results."""
+
+TURN_S = 1.0
+"""After so long the next sweep goes on."""
+
+# Chunks in the order of their numbers, before their job, as those who commit lock them: nobody waits in a circle.
+_EMPTY = tuple(
+    f"""
+    DELETE FROM {table} WHERE (job_id, chunk_no) IN (
+        SELECT job_id, chunk_no FROM {table} WHERE job_id = :job_id ORDER BY chunk_no LIMIT :most FOR UPDATE)
+    """  # noqa: S608 - our own two names
+    for table in ("result_chunk", "chunk")
+)
+
+
+def retire_jobs(db: Database, retention_days: int) -> None:
+    """Removes the data of deleted and of expired jobs, for about `TURN_S`.
+
+    A deleted job goes with its row. An expired one keeps it, so that a link to it still says something.
+
+    Raises:
+        Unavailable: the database does not answer; the next call goes on.
+    """
+    _set_expiry(db, retention_days)
+    until = time.monotonic() + TURN_S
+    for job_id in _doomed(db):
+        if not _empty(db, job_id, until):
+            return
+        with db.transaction() as session:
+            upload_id = session.execute(
+                text("SELECT upload_id FROM job WHERE id = :id"), {"id": job_id}
+            ).scalar_one_or_none()
+            values = {"id": job_id, "upload_id": upload_id}
+            changed(session, "UPDATE job SET upload_id = NULL WHERE id = :id", values)
+            # What the request was answered names the file and its columns.
+            changed(session, "DELETE FROM idempotency WHERE job_id = :id", values)
+            changed(session, "DELETE FROM row_poison WHERE job_id = :id", values)
+            deleted = changed(
+                session,
+                """
+                DELETE FROM job WHERE id = :id AND deleted_at IS NOT NULL
+                    AND NOT EXISTS (SELECT FROM job child WHERE child.parent_job_id = :id)
+                """,
+                values,
+            )
+            changed(
+                session,
+                """
+                UPDATE upload SET state = 'deleting', lease_until = now()
+                WHERE id = :upload_id AND NOT EXISTS (SELECT FROM job WHERE upload_id = :upload_id)
+                """,
+                values,
+            )
+        log.info("job removed" if deleted else "job expired", job_id=str(job_id))
+        if time.monotonic() > until:
+            return
+
+
+def _set_expiry(db: Database, retention_days: int) -> None:
+    """Says when finished jobs expire, and lets those expire whose time has come."""
+    with db.transaction() as session:
+        changed(
+            session,
+            """
+            UPDATE job SET expires_at = finished_at
+                + make_interval(days => coalesce((options ->> 'keep_days')::integer, :days))
+            WHERE finished_at IS NOT NULL AND expires_at IS NULL
+            """,
+            {"days": retention_days},
+        )
+        changed(
+            session,
+            "UPDATE job SET state = 'expired' WHERE expires_at < now() AND state <> 'expired' AND deleted_at IS NULL",
+            {},
+        )
+
+
+def _doomed(db: Database) -> list[uuid.UUID]:
+    """Jobs whose data must go: deleted, or expired and not emptied yet. Children before those they came from."""
+    with db.transaction() as session:
+        return list(
+            session.scalars(
+                text("""
+                SELECT id FROM job
+                WHERE upload_id IS NOT NULL AND (deleted_at IS NOT NULL OR state = 'expired')
+                    OR deleted_at IS NOT NULL AND NOT EXISTS (SELECT FROM job child WHERE child.parent_job_id = job.id)
+                ORDER BY created_at DESC LIMIT 100
+                """)
+            )
+        )
+
+
+def _empty(db: Database, job_id: uuid.UUID, until: float) -> bool:
+    """Removes a job's results and chunks; False if time ran out before the last one."""
+    for statement in _EMPTY:
+        while True:
+            with db.transaction() as session:
+                removed = changed(session, statement, {"job_id": job_id, "most": BATCH})
+            if removed < BATCH:
+                break
+            if time.monotonic() > until:
+                return False
+    return True
+
+
+def remove_uploads(db: Database, storage: Storage) -> None:
+    """Removes files and then rows of uploads that were given up: told to go, or whose sender's lease ran out.
+
+    Raises:
+        Unavailable: the database or the storage does not answer; the next call goes on.
+    """
+    with db.transaction() as session:
+        doomed = session.execute(
+            text("""
+            UPDATE upload SET state = 'deleting', lease_token = lease_token + 1
+            WHERE state = 'deleting' OR (state = 'receiving' AND lease_until < now())
+            RETURNING id, key
+            """)
+        ).all()
+    for upload in doomed:
+        storage.delete(upload.key)
+        storage.delete(canonical_key(upload.id))
+        with db.transaction() as session:
+            changed(
+                session,
+                "DELETE FROM upload WHERE id = :id AND NOT EXISTS (SELECT FROM job WHERE upload_id = :id)",
+                {"id": upload.id},
+            )
