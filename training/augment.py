@@ -3,6 +3,8 @@
 A teacher knows its own training rows too well: what it says of them is half memory. Of texts it never saw it says what
 it has understood, and needs no gold label to say it (Jiao et al. 2020). Such texts need not be good English, only near
 enough: words are dropped, exchanged for others of the corpus, or the end of one text follows the beginning of another.
+
+Variants by `training.synonyms` are milder: they keep the row's gold label, so a run without a teacher can learn them.
 """
 
 from __future__ import annotations
@@ -12,7 +14,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from training.base import load_base
 from training.data import Rows
+from training.synonyms import Synonyms, contextual_variants, synonym_variants
 
 DROPPED = 0.1  # share of words left out
 EXCHANGED = 0.15  # share of words exchanged for one drawn from the corpus, frequent words oftener
@@ -42,4 +46,26 @@ def augmented(rows: Rows, copies: int, seed: int) -> Rows:
         others = random.permutation(len(split))
         texts += [variant(split[i], split[others[i]], corpus, random) for i in range(len(split))]
     gold = np.zeros((len(texts), rows.gold.shape[1]), np.int8)
+    return Rows(texts, gold, hashlib.sha256("\n".join(texts).encode()).hexdigest())
+
+
+def kept_labels(rows: Rows, copies: int, seed: int, how: str, base: str) -> Rows:
+    """`copies` variants of each row under the row's own gold label, made with the base model's idea of near words.
+
+    Args:
+        rows: the rows to vary.
+        copies, seed: how many variants a row, and what they are drawn by.
+        how: `synonyms` or `contextual`.
+        base: whose word embeddings (and, for `contextual`, encoder) say what is near, as a recipe names it.
+    """
+    encoder, tokenizer = load_base(base)
+    synonyms = Synonyms(encoder, tokenizer, rows.texts)
+    texts: list[str] = []
+    for copy in range(copies):
+        drawn = seed + 1000 * copy
+        if how == "contextual":
+            texts += contextual_variants(synonyms, encoder, tokenizer, rows.texts, drawn)
+        else:
+            texts += synonym_variants(synonyms, rows.texts, drawn)
+    gold = np.concatenate([rows.gold] * copies)
     return Rows(texts, gold, hashlib.sha256("\n".join(texts).encode()).hexdigest())

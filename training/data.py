@@ -42,9 +42,26 @@ class Rows:
         sha256 = hashlib.sha256((self.sha256 + other.sha256).encode()).hexdigest()
         return Rows(self.texts + other.texts, np.concatenate([self.gold, other.gold]), sha256)
 
+    def part(self, share: float) -> NDArray[np.int64]:
+        """The indices, rising, of a share of the rows: the same for every run, so that runs can be compared."""
+        count = max(1, round(share * len(self)))
+        return np.sort(np.random.default_rng(0).permutation(len(self))[:count])
+
     def take(self, index: Sequence[int] | NDArray[np.int64]) -> Rows:
-        """The rows at `index`, in that order."""
-        return Rows([self.texts[i] for i in index], self.gold[np.asarray(index)], self.sha256)
+        """The rows at `index`, in that order, under a hash of their own."""
+        chosen = np.asarray(index, dtype=np.int64)
+        sha256 = hashlib.sha256(self.sha256.encode() + chosen.tobytes()).hexdigest()
+        return Rows([self.texts[i] for i in chosen], self.gold[chosen], sha256)
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What a recipe learns from: label names, the taxonomies' groups of them, and the two splits."""
+
+    labels: tuple[str, ...]
+    groups: dict[str, dict[str, list[int]]]
+    train: Rows
+    dev: Rows
 
 
 def data_dir(given: str | Path | None = None) -> Path:
@@ -115,3 +132,29 @@ def read_tsv(path: Path, labels: int = 28) -> Rows:
 def gather(gold: NDArray[np.int8], groups: Sequence[Sequence[int]]) -> NDArray[np.int8]:
     """Gold labels (n, 28) to gold groups (n, k): a group holds where any of its members does."""
     return np.stack([gold[:, list(group)].max(axis=1) for group in groups], axis=1)
+
+
+def read_corpus(folder: Path, labels: str = "goemotions") -> Corpus:
+    """The corpus in `folder` for a recipe's `labels`: `goemotions`, or `polarity` made of it (see `polarity`)."""
+    names = read_labels(folder)
+    groups = read_groups(folder, names)
+    corpus = Corpus(names, groups, *(read_tsv(folder / f"{split}.tsv", len(names)) for split in ("train", "dev")))
+    return polarity(corpus) if labels == "polarity" else corpus
+
+
+def polarity(corpus: Corpus) -> Corpus:
+    """The rows that are either positive or negative, under these two labels.
+
+    Rows that are also the other, ambiguous or neutral are left out: a model of two labels has no word for them.
+    """
+    sentiment = corpus.groups["sentiment"]
+    two = ("positive", "negative")
+
+    def only(rows: Rows) -> Rows:
+        found = gather(rows.gold, list(sentiment.values()))
+        columns = [list(sentiment).index(name) for name in two]
+        clear = np.flatnonzero((found.sum(axis=1) == 1) & found[:, columns].any(axis=1))
+        kept = rows.take(clear)
+        return Rows(kept.texts, found[clear][:, columns], kept.sha256)
+
+    return Corpus(two, {"sentiment": {name: [i] for i, name in enumerate(two)}}, only(corpus.train), only(corpus.dev))

@@ -4,7 +4,8 @@
     python -m training.evaluate --model DIR --data dev.tsv --cross-fit
 
 Calibration and thresholds come from the model directory only. On the rows they were fitted on that flatters, so
-`--cross-fit` fits them anew on one half of the rows and reports the other, both ways, over several seeded splits.
+`--cross-fit` fits them anew on one half of the rows, in the way the directory's own were, and reports the other, both
+ways, over several seeded splits.
 
 Scores are made as a job's are: tokenizer and window of the directory, logits rounded to float16, then
 `core.taxonomy`. The forward pass is torch's in float32. A text longer than the window is cut here (GoEmotions
@@ -17,33 +18,23 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import f1_score
 from transformers import PreTrainedTokenizerFast
 
 from core.errors import EmobatchError
 from core.model_directory import ModelDirectory, find_model
-from core.taxonomy import Taxonomy
 from training.base import load_classifier
-from training.calibrate import fit_all
-from training.data import NEUTRAL, Rows, gather, read_tsv
-from training.run import predict, tokenize
+from training.batches import tokenize
+from training.calibrate import METHOD, Method, fit_all
+from training.data import Rows, read_tsv
+from training.figures import Judged, figures, judge, none_if_nan, weighted_figures
+from training.run import predict
 
-FIGURES = (
-    "macro_f1_28",
-    "macro_f1_ekman7",
-    "accuracy_ekman7_single",
-    "accuracy_six",
-    "macro_f1_six",
-    "macro_f1_sentiment",
-    "ece",
-    "n",
-)
-ECE_BINS = 15
 SPLITS = 10  # seeded halvings of a cross-fit; over ten, the split's own noise is under 0.002
 
 
@@ -53,46 +44,45 @@ def logits_of(directory: ModelDirectory, texts: Sequence[str]) -> NDArray[np.flo
     return predict(load_classifier(directory), tokenize(tokenizer, texts, directory.max_length)).astype(np.float16)
 
 
-def expected_calibration_error(score: NDArray[np.float64], right: NDArray[np.bool_], bins: int = ECE_BINS) -> float:
-    """The mean gap between score and accuracy over bins of equal count, weighed by count (Naeini et al. 2015).
+@dataclass(frozen=True)
+class CrossFit:
+    """Rows judged by taxonomies that were fitted on other rows: both halves of several seeded splits.
 
-    `score` (n,) is the top label's score, `right` (n,) whether that label is the gold one.
+    Attributes:
+        folds: for each half, the indices of its rows and what the taxonomies fitted on the other half say of them.
+        scores: by taxonomy, (n, k) out-of-fold scores of the first split, for curves and tables of single rows.
     """
-    order = np.argsort(score, kind="stable")
-    parts = [part for part in np.array_split(order, bins) if len(part)]
-    return float(sum(len(p) * abs(score[p].mean() - right[p].mean()) for p in parts) / len(score))
+
+    folds: tuple[tuple[NDArray[np.int64], Judged], ...]
+    scores: Mapping[str, NDArray[np.float64]]
+
+    def figures(self, weights: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+        """FIGURES but n, each (b,), for b weightings (b, n) of the rows: the mean over the folds."""
+        found = [weighted_figures(judged, weights[:, rows]) for rows, judged in self.folds]
+        return {key: np.stack([f[key] for f in found]).mean(axis=0) for key in found[0]}
 
 
-def figures(taxonomies: Mapping[str, Taxonomy], logits: NDArray[np.float16], gold: NDArray[np.int8]) -> dict[str, Any]:
-    """All of FIGURES for (n, 28) logits and gold. A figure on no rows at all is None.
-
-    Macro-F1 of 28, of seven and of sentiment is of the thresholded lists. The single-label figures look only at rows
-    whose gold is exactly one of the seven; `six` bars neutral and leaves out the neutral rows.
-    """
-    out: dict[str, Any] = {}
-    for key, name in (("28", "goemotions"), ("ekman7", "ekman"), ("sentiment", "sentiment")):
-        taxonomy = taxonomies[name]
-        said = taxonomy.selected(taxonomy.scores(logits))
-        truth = gather(gold, taxonomy.members)
-        out[f"macro_f1_{key}"] = float(f1_score(truth, said, average="macro", zero_division=0))
-    ekman = taxonomies["ekman"]
-    truth, scores = gather(gold, ekman.members), ekman.scores(logits)
-    single = truth.sum(axis=1) == 1
-    top, score = ekman.top(scores)
-    right = top == truth.argmax(axis=1)
-    out["accuracy_ekman7_single"] = float(right[single].mean()) if single.any() else None
-    out["ece"] = expected_calibration_error(score[single], right[single]) if single.any() else None
-    emotions = [j for j, label in enumerate(ekman.labels) if label != NEUTRAL]
-    one = single & truth[:, emotions].any(axis=1)
-    guess, answer = scores[one][:, emotions].argmax(axis=1), truth[one][:, emotions].argmax(axis=1)
-    out["accuracy_six"] = float((guess == answer).mean()) if one.any() else None
-    out["macro_f1_six"] = (
-        float(f1_score(answer, guess, average="macro", labels=range(len(emotions)), zero_division=0))
-        if one.any()
-        else None
-    )
-    out["n"] = len(gold)
-    return {key: out[key] for key in FIGURES}
+def cross_fit(
+    groups: Mapping[str, Mapping[str, Sequence[int]]],
+    logits: NDArray[np.float16],
+    gold: NDArray[np.int8],
+    splits: int = SPLITS,
+    method: Method = METHOD,
+) -> CrossFit:
+    """Fits on one half of the rows and judges the other, both ways, over seeded splits."""
+    folds: list[tuple[NDArray[np.int64], Judged]] = []
+    scores: dict[str, NDArray[np.float64]] = {}
+    for seed in range(splits):
+        order = np.random.default_rng(seed).permutation(len(gold))
+        halves = order[: len(order) // 2], order[len(order) // 2 :]
+        for fit, report in (halves, halves[::-1]):
+            taxonomies = fit_all(groups, logits[fit], gold[fit], method)
+            folds.append((report, judge(taxonomies, logits[report], gold[report])))
+            if seed == 0:
+                for name, taxonomy in taxonomies.items():
+                    scores.setdefault(name, np.zeros((len(gold), len(taxonomy.labels))))
+                    scores[name][report] = taxonomy.scores(logits[report])
+    return CrossFit(tuple(folds), scores)
 
 
 def cross_fitted(
@@ -100,17 +90,25 @@ def cross_fitted(
     logits: NDArray[np.float16],
     gold: NDArray[np.int8],
     splits: int = SPLITS,
+    method: Method = METHOD,
 ) -> dict[str, Any]:
     """FIGURES with calibration and thresholds fitted on the other half, the mean over halves and seeded splits."""
-    found = []
-    for seed in range(splits):
-        order = np.random.default_rng(seed).permutation(len(gold))
-        halves = order[: len(order) // 2], order[len(order) // 2 :]
-        for fit, report in (halves, halves[::-1]):
-            taxonomies = fit_all(groups, logits[fit], gold[fit])
-            found.append(figures(taxonomies, logits[report], gold[report]))
-    mean = {key: float(np.mean([f[key] for f in found])) for key in FIGURES}
-    return mean | {"n": len(gold)}
+    found = cross_fit(groups, logits, gold, splits, method).figures(np.ones((1, len(gold))))
+    return {key: none_if_nan(value[0]) for key, value in found.items()} | {"n": len(gold)}
+
+
+def groups_of(directory: ModelDirectory) -> dict[str, dict[str, Sequence[int]]]:
+    """The groups of a model directory's taxonomies, as `data.read_groups` gives them."""
+    return {t.name: dict(zip(t.labels, t.members, strict=True)) for t in directory.taxonomies.values()}
+
+
+def method_of(directory: ModelDirectory) -> Method:
+    """How the directory's calibration and thresholds were fitted, by its training record; without one, as usual."""
+    try:
+        record = json.loads((directory.path / "training.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return METHOD
+    return Method(**record.get("calibration", {}))
 
 
 def evaluate(directory: ModelDirectory, rows: Rows, *, cross_fit: bool = False) -> dict[str, Any]:
@@ -118,8 +116,7 @@ def evaluate(directory: ModelDirectory, rows: Rows, *, cross_fit: bool = False) 
     logits = logits_of(directory, rows.texts)
     if not cross_fit:
         return figures(directory.taxonomies, logits, rows.gold)
-    groups = {t.name: dict(zip(t.labels, t.members, strict=True)) for t in directory.taxonomies.values()}
-    return cross_fitted(groups, logits, rows.gold)
+    return cross_fitted(groups_of(directory), logits, rows.gold, method=method_of(directory))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

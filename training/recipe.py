@@ -18,8 +18,13 @@ from typing import Any
 
 from core.errors import EmobatchError
 from core.model_directory import directory_called
+from training.calibrate import METHOD, Method
 
 CONFIGS = Path(__file__).resolve().parent / "configs"
+LOSSES = ("bce", "focal", "asymmetric")
+OPTIMIZERS = ("adamw", "nadam", "adafactor")
+VARIANTS = ("words", "synonyms", "contextual")
+LABEL_SETS = ("goemotions", "polarity")
 
 
 class RecipeError(EmobatchError):
@@ -36,7 +41,13 @@ class Run:
     `teacher_weight` is the share of the teachers' prediction in the target; `teachers` are names of earlier runs or
     of model directories.
     `augment` is how many variants of each row are learnt besides it, only from what the teachers say of them.
+    `augment_with` says how they are made; synonyms and contextual variants keep their row's gold label.
     `freeze_words` leaves the word embeddings as they are: half of all weights, most of them for words the data lacks.
+    `share` is how much of train is learnt, the same part for every seed. `loss` is one of LOSSES, with `focus` (γ, of
+    negatives), `focus_positive` and `margin` as in `training.losses`; `label_smoothing` and `neutral_smoothing` soften
+    targets there. `drop_tokens` and `mask_tokens` are shares of a row's tokens, drawn anew each epoch; `mixup` is the α
+    of its Beta distribution (0 = off).
+    `patience` stops a run after so many epochs without a better macro-F1 on dev and keeps the best (0 = off).
     `max_steps` cuts a run short (0 = off): for tests.
     """
 
@@ -56,16 +67,37 @@ class Run:
     teachers: tuple[str, ...] = ()
     teacher_weight: float = 0.0
     augment: int = 0
+    augment_with: str = "words"
+    share: float = 1.0
+    optimizer: str = "adamw"
+    loss: str = "bce"
+    focus: float = 2.0
+    focus_positive: float = 0.0
+    margin: float = 0.05
+    label_smoothing: float = 0.0
+    neutral_smoothing: float = 0.0
+    drop_tokens: float = 0.0
+    mask_tokens: float = 0.0
+    mixup: float = 0.0
+    patience: int = 0
     max_steps: int = 0
 
     def __post_init__(self) -> None:
         if self.epochs <= 0 or self.batch_size < 1 or self.learning_rate <= 0:
             raise RecipeError(f"Run {self.name!r}: epochs, batch_size and learning_rate must be over 0.")
-        shares = (self.teacher_weight, self.warmup, self.dropout, self.average)
+        shares = (
+            *(self.teacher_weight, self.warmup, self.dropout, self.average, self.share, self.margin),
+            *(self.label_smoothing, self.neutral_smoothing, self.drop_tokens + self.mask_tokens),
+        )
         if not all(0 <= share <= 1 for share in shares) or not 0 < self.layer_decay <= 1:
             raise RecipeError(f"Run {self.name!r}: a share is not between 0 and 1.")
         if bool(self.teachers) != bool(self.teacher_weight):
             raise RecipeError(f"Run {self.name!r}: teachers and teacher_weight go together.")
+        for value, known in ((self.loss, LOSSES), (self.optimizer, OPTIMIZERS), (self.augment_with, VARIANTS)):
+            if value not in known:
+                raise RecipeError(f"Run {self.name!r}: {value!r} is not one of {', '.join(known)}.")
+        if self.patience and self.average:
+            raise RecipeError(f"Run {self.name!r}: patience keeps the best epoch, average a mean of all: choose one.")
 
 
 @dataclass(frozen=True)
@@ -73,8 +105,10 @@ class Recipe:
     """A named model, the base it starts from, the window it reads (tokens, [CLS] and [SEP] included), and its runs.
 
     `layers` are the base's layers that every run keeps (none named: all); `hidden_dim` is how many neurons are left in
-    each feed-forward block (0: all). A base that is a model directory brings its classifier along. `note` is a sentence
-    for the model card that no record can know.
+    each feed-forward block (0: all). A base that is a model directory brings its classifier along. `labels` is what is
+    learnt: GoEmotions' 28, or `polarity`, positive and negative. `note` is a sentence for the model card that no record
+    can know. Version "0" is what never ships: it is written under `.training/`, not `models/`. `recorded` says whether
+    its record belongs on the page of all runs. `calibration` is how scores and thresholds are fitted on dev.
     """
 
     name: str
@@ -84,7 +118,10 @@ class Recipe:
     runs: tuple[Run, ...]
     layers: tuple[int, ...] = ()
     hidden_dim: int = 0
+    labels: str = "goemotions"
     note: str = ""
+    recorded: bool = True
+    calibration: Method = METHOD
 
     def __post_init__(self) -> None:
         earlier: set[str] = set()
@@ -96,13 +133,15 @@ class Recipe:
                     f"Run {run.name!r} has teachers that do not come before it, and no model directory is called so: "
                     f"{', '.join(unknown)}."
                 )
-            if run.augment and (not run.teachers or earlier & set(run.teachers)):
+            if run.augment and run.augment_with == "words" and (not run.teachers or earlier & set(run.teachers)):
                 raise RecipeError(f"Run {run.name!r} augments: only model directories can teach it.")
             earlier.add(run.name)
         if not all(isinstance(index, int) for index in (*self.layers, self.hidden_dim)):
             raise RecipeError("layers is a list of whole numbers, and hidden_dim a whole number.")
         if not self.runs:
             raise RecipeError("The recipe has no runs.")
+        if self.labels not in LABEL_SETS:
+            raise RecipeError(f"labels = {self.labels!r} is not one of {', '.join(LABEL_SETS)}.")
 
     def to_dict(self) -> dict[str, Any]:
         """The recipe as it is written to the training record."""
@@ -112,7 +151,7 @@ class Recipe:
         """A hash of all that decides a run's weights but the code: a finished run with the same key is not repeated."""
         runs = {other.name: other for other in self.runs}
         teachers = [self.key(runs[t], data_sha256) if t in runs else identity_of(t) for t in sorted(run.teachers)]
-        shape = [self.layers, self.hidden_dim]
+        shape = [self.layers, self.hidden_dim, self.labels]
         parts = [asdict(run), identity_of(self.base), shape, self.max_length, data_sha256, teachers]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -141,8 +180,9 @@ def read_recipe(name_or_path: str | Path) -> Recipe:
     defaults = content.pop("defaults", {})
     try:
         runs = tuple(_run(defaults | row) for row in content.pop("runs"))
-        return Recipe(**content | {"layers": tuple(content.get("layers", ()))}, runs=runs)
-    except (KeyError, TypeError) as error:
+        method = Method(**content.pop("calibration", {}))
+        return Recipe(**content | {"layers": tuple(content.get("layers", ()))}, runs=runs, calibration=method)
+    except (KeyError, TypeError, ValueError) as error:
         raise RecipeError(f"{path.name}: {error}.") from error
 
 

@@ -17,7 +17,7 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -29,13 +29,15 @@ from numpy.typing import NDArray
 from core.errors import EmobatchError
 from core.model_directory import directory_called
 from core.taxonomy import sigmoid
-from training.augment import augmented
+from training.augment import augmented, kept_labels
+from training.batches import tokenize
 from training.calibrate import fit_all
-from training.data import Rows, data_dir, read_groups, read_labels, read_tsv
+from training.data import Rows, data_dir, read_corpus
 from training.evaluate import SPLITS, cross_fitted
 from training.export import export, half
 from training.recipe import Recipe, Run, read_recipe
-from training.run import bf16_is_fast, new_classifier, predict, tokenize, train_run
+from training.records import RECORDS, keep
+from training.run import bf16_is_fast, new_classifier, predict, train_run
 from training.teacher import Teacher
 
 REPO = Path(__file__).resolve().parent.parent
@@ -71,7 +73,7 @@ def finish_run(
     weights, log, logits = folder / "weights.pt", folder / "log.json", folder / "train_logits.npy"
     teaches = any(run.name in other.teachers for other in recipe.runs)
     if not log.is_file():
-        rows, targets = lesson(run, labels, train, finished, work)
+        rows, targets = lesson(recipe, run, labels, train, finished, work)
         started = time.monotonic()
         model, tokenizer, history = train_run(recipe, run, labels, rows, dev, targets, folder / "checkpoints")
         if teaches:
@@ -84,15 +86,22 @@ def finish_run(
 
 
 def lesson(
-    run: Run, labels: Sequence[str], train: Rows, finished: dict[str, Finished], work: Path
+    recipe: Recipe, run: Run, labels: Sequence[str], train: Rows, finished: dict[str, Finished], work: Path
 ) -> tuple[Rows, NDArray[np.float32]]:
-    """What a run learns: rows, and targets (n, labels). Variants of rows have no gold, so the teachers decide alone."""
+    """What a run learns: rows, and targets (n, labels). Variants without gold learn what the teachers alone say."""
     targets = soften(train.gold, run, [teach(name, labels, train, finished, work) for name in run.teachers])
+    if run.share < 1:
+        index = train.part(run.share)
+        train, targets = train.take(index), targets[index]
     if not run.augment:
         return train, targets
-    more = augmented(train, run.augment, run.seed)
-    said = [teach(name, labels, more, finished, work) for name in run.teachers]
-    soft = soften(more.gold, replace(run, teacher_weight=1.0), said)
+    if run.augment_with == "words":
+        more = augmented(train, run.augment, run.seed)
+        said = [teach(name, labels, more, finished, work) for name in run.teachers]
+        soft = soften(more.gold, replace(run, teacher_weight=1.0), said)
+    else:
+        more = kept_labels(train, run.augment, run.seed, run.augment_with, recipe.base)
+        soft = np.concatenate([targets] * run.augment)
     return train + more, np.concatenate([targets, soft])
 
 
@@ -149,9 +158,8 @@ def train_recipe(recipe: Recipe, data: Path, out: Path, work: Path = WORK) -> Pa
     Returns:
         `out`, now a model directory that verifies.
     """
-    labels = read_labels(data)
-    groups = read_groups(data, labels)
-    train, dev = read_tsv(data / "train.tsv", len(labels)), read_tsv(data / "dev.tsv", len(labels))
+    corpus = read_corpus(data, recipe.labels)
+    labels, groups, train, dev = corpus.labels, corpus.groups, corpus.train, corpus.dev
     finished: dict[str, Finished] = {}
     for run in recipe.runs:
         print(f"run {run.name}: {run.epochs:g} epochs, seed {run.seed}", file=sys.stderr, flush=True)
@@ -176,7 +184,8 @@ def train_recipe(recipe: Recipe, data: Path, out: Path, work: Path = WORK) -> Pa
             **{k: getattr(model.config, k) for k in ("n_layers", "dim", "n_heads", "hidden_dim", "vocab_size")},
             "parameters": sum(p.numel() for p in model.parameters()),
         },
-        "dev": cross_fitted(groups, logits, dev.gold),
+        "calibration": asdict(recipe.calibration),
+        "dev": cross_fitted(groups, logits, dev.gold, method=recipe.calibration),
         "dev_splits": SPLITS,
         "start": start.name if (start := directory_called(recipe.base)) else None,
         "teachers": [teacher.record(dev) for teacher in directories(recipe, labels, work)],
@@ -190,8 +199,9 @@ def train_recipe(recipe: Recipe, data: Path, out: Path, work: Path = WORK) -> Pa
         tokenizer=tokenizer,
         labels=labels,
         max_length=recipe.max_length,
-        taxonomies=fit_all(groups, logits, dev.gold),
+        taxonomies=fit_all(groups, logits, dev.gold, recipe.calibration),
         record=record,
+        default_taxonomy="ekman" if "ekman" in groups else next(iter(groups)),
     )
 
 
@@ -200,15 +210,27 @@ def arguments_of(prog: str, doc: str | None, config: str, arguments: Sequence[st
     parser = argparse.ArgumentParser(prog=prog, description=(doc or "").split("\n")[0])
     parser.add_argument("--config", default=config, help="a TOML file, or a name in training/configs/")
     parser.add_argument("--data", help="folder of GoEmotions' TSV files (default: EMOBATCH_DATA)")
-    parser.add_argument("--out", type=Path, help="model directory to write (default: models/<name>)")
+    parser.add_argument("--base", help="other base weights than the config's: a hub name, a folder, a model directory")
+    parser.add_argument("--out", type=Path, help="model directory to write (default: models/<name>, version 0 aside)")
     parser.add_argument("--work", type=Path, default=WORK, help="where checkpoints are kept")
+    parser.add_argument("--records", type=Path, default=RECORDS, help="where the run's record is kept")
     return parser.parse_args(arguments)
 
 
 def build(options: argparse.Namespace) -> Path:
-    """Trains what `arguments_of` read, and returns the model directory. Raises EmobatchError for a user's mistake."""
+    """Trains what `arguments_of` read, keeps its record, and returns the model directory.
+
+    Raises EmobatchError for a user's mistake.
+    """
     recipe = read_recipe(options.config)
-    return train_recipe(recipe, data_dir(options.data), options.out or REPO / "models" / recipe.name, options.work)
+    if options.base:
+        tail = Path(options.base).name.lower()
+        recipe = replace(recipe, base=options.base, name=f"{recipe.name}-from-{tail}", version="0")
+    home = REPO / "models" if recipe.version != "0" else options.work / "models"
+    out = train_recipe(recipe, data_dir(options.data), options.out or home / recipe.name, options.work)
+    if recipe.recorded:
+        keep(out, options.records)
+    return out
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

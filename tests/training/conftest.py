@@ -70,3 +70,35 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     DistilBertModel(config).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_base: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model directory of five labels, trained far enough on the rows to know them."""
+    from training.recipe import Recipe, Run
+    from training.train import train_recipe
+
+    folder = tmp_path_factory.mktemp("tiny")
+    run = Run("run", 1, epochs=40, batch_size=8, learning_rate=5e-3, dropout=0.0)
+    return train_recipe(Recipe("tiny", "1", str(tiny_base), 24, (run,)), data, folder / "model", folder / "work")
+
+
+@pytest.fixture
+def film(data: Path) -> Path:
+    """A declared set from elsewhere, beside the data: seven rows, so that its parts differ in number."""
+    rows = [
+        "text,label",
+        "I am furious,rage",
+        '"Scared, and angry",rage|dread',
+        "How lovely,bliss",
+        "How  LOVELY!,bliss",
+    ]
+    rows += ["At nine.,none", "It has ten pages,none", "So happy,bliss"]
+    (data.parent / "film.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    path = data.parent / "film.toml"
+    path.write_text(
+        'name = "film"\ntitle = "lines of film"\nfile = "film.csv"\ntaxonomy = "ekman"\nseparator = "|"\n'
+        '[labels]\nrage = "anger"\ndread = "fear"\nbliss = "joy"\nnone = "neutral"\n',
+        encoding="utf-8",
+    )
+    return path

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from core.taxonomy import sigmoid
-from training.calibrate import f1_curves, fit_platt, fit_taxonomy, fit_threshold
+from training.calibrate import Method, f1_curves, fit_platt, fit_taxonomy, fit_threshold
 
 
 def test_platt_finds_the_map_that_made_the_labels() -> None:
@@ -58,3 +58,56 @@ def test_a_fitted_taxonomy_is_calibrated_and_monotone() -> None:
     assert scores.mean(axis=0) == pytest.approx(truth.mean(axis=0), abs=0.01)
     for j in range(3):
         assert (np.diff(scores[np.argsort(taxonomy.raw(logits)[:, j], kind="stable"), j]) >= 0).all()
+
+
+GROUPS = {"a": [0], "b": [1], "neutral": [2]}
+
+
+def labelled(n: int = 4_000) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of exactly one label, neutral the most frequent and the least sure."""
+    rng = np.random.default_rng(4)
+    gold = np.eye(3, dtype=np.int8)[rng.choice(3, n, p=[0.25, 0.25, 0.5])]
+    return (rng.normal(-2, 1.5, (n, 3)) + 3.0 * gold).astype(np.float16), gold
+
+
+def test_neutral_gives_way_no_further_than_it_may() -> None:
+    logits, gold = labelled()
+    said, accuracy = {}, {}
+    for give in (0.0, 0.005, 0.02):
+        taxonomy = fit_taxonomy("ekman", GROUPS, logits, gold, Method(neutral_give=give))
+        best = taxonomy.scores(logits).argmax(axis=1)
+        said[give], accuracy[give] = (best == 2).mean(), (best == gold.argmax(axis=1)).mean()
+    assert said[0.0] > said[0.005] > said[0.02]
+    assert accuracy[0.0] - accuracy[0.005] <= 0.005 + 1e-9
+    assert accuracy[0.0] - accuracy[0.02] <= 0.02 + 1e-9
+
+
+def test_giving_way_changes_no_list_and_no_other_label() -> None:
+    logits, gold = labelled()
+    before = fit_taxonomy("ekman", GROUPS, logits, gold)
+    after = fit_taxonomy("ekman", GROUPS, logits, gold, Method(neutral_give=0.02))
+    assert after.calibration[:2] == before.calibration[:2]
+    assert after.calibration[2].offset < before.calibration[2].offset
+    assert np.array_equal(after.selected(after.scores(logits)), before.selected(before.scores(logits)))
+
+
+def test_a_taxonomy_without_neutral_has_nothing_to_give() -> None:
+    logits, gold = labelled()
+    groups = {"a": [0], "b": [1, 2]}
+    method = Method(neutral_give=0.02)
+    assert fit_taxonomy("t", groups, logits, gold, method) == fit_taxonomy("t", groups, logits, gold)
+
+
+def test_other_methods_fit_otherwise() -> None:
+    logits, gold = labelled(300)
+    usual = fit_taxonomy("t", GROUPS, logits, gold)
+    bare = fit_taxonomy("t", GROUPS, logits, gold, Method(platt="none"))
+    half = fit_taxonomy("t", GROUPS, logits, gold, Method(thresholds="half"))
+    free = fit_taxonomy("t", GROUPS, logits, gold, Method(platt="free", thresholds="free"))
+    assert all((c.slope, c.offset) == (1.0, 0.0) for c in bare.calibration)
+    assert half.thresholds == (0.5, 0.5, 0.5)
+    assert half.calibration == usual.calibration
+    spread = [np.std([c.slope for c in taxonomy.calibration]) for taxonomy in (usual, free)]
+    assert spread[0] < spread[1]
+    with pytest.raises(ValueError, match="platt"):
+        Method(platt="some")

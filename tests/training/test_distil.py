@@ -65,7 +65,8 @@ def small(large: ModelDirectory, data: Path, tmp_path_factory: pytest.TempPathFa
 
 def arguments(folder: Path, data: Path) -> list[str]:
     config, out, work = (str(folder / name) for name in ("small.toml", "model", "work"))
-    return ["--config", config, "--data", str(data), "--out", out, "--work", work]
+    records = str(folder / "records")
+    return ["--config", config, "--data", str(data), "--out", out, "--work", work, "--records", records]
 
 
 def test_the_small_model_has_the_shape_asked_for(small: Path) -> None:
@@ -155,7 +156,8 @@ def test_a_teacher_answers_as_the_directory_does(large: ModelDirectory, data: Pa
 def test_variants_are_learnt_from_the_teacher_alone(large: ModelDirectory, data: Path, tmp_path: Path) -> None:
     train = read_tsv(data / "train.tsv", 5)
     run = Run("s", 4, teachers=(str(large.path),), teacher_weight=0.25, augment=2)
-    rows, targets = lesson(run, LABELS, train, {}, tmp_path)
+    recipe = Recipe("n", "1", str(large.path), 24, (run,))
+    rows, targets = lesson(recipe, run, LABELS, train, {}, tmp_path)
     assert len(rows) == len(targets) == 3 * len(train)
     said = sigmoid(logits_of(large, rows.texts).astype(float))
     assert targets[: len(train)] == pytest.approx(0.75 * train.gold + 0.25 * said[: len(train)], abs=0.02)

@@ -13,15 +13,8 @@ torch = pytest.importorskip("torch")
 from core.model_directory import ModelDirectory, shipped_model_path  # noqa: E402
 from core.taxonomy import plain  # noqa: E402
 from training.data import DataError, data_dir  # noqa: E402
-from training.evaluate import (  # noqa: E402
-    FIGURES,
-    cross_fitted,
-    evaluate,
-    expected_calibration_error,
-    figures,
-    logits_of,
-    main,
-)
+from training.evaluate import cross_fitted, evaluate, logits_of, main  # noqa: E402
+from training.figures import FIGURES, Judged, expected_calibration_error, figures  # noqa: E402
 
 GROUPS = {
     "goemotions": {"anger": [0], "joy": [1], "love": [2], "neutral": [3]},
@@ -73,16 +66,16 @@ def test_cross_fitting_never_reports_what_it_fitted(monkeypatch: pytest.MonkeyPa
     reported: list[set[int]] = []
     rows = np.arange(40, dtype=np.float16)[:, None].repeat(4, axis=1)
 
-    def fit(groups: object, logits: np.ndarray, gold: np.ndarray) -> str:
+    def fit(groups: object, logits: np.ndarray, gold: np.ndarray, method: object) -> dict[str, object]:
         fitted.append(set(logits[:, 0].astype(int)))
-        return "taxonomies"
+        return {}
 
-    def report(taxonomies: str, logits: np.ndarray, gold: np.ndarray) -> dict[str, float]:
+    def report(taxonomies: object, logits: np.ndarray, gold: np.ndarray) -> Judged:
         reported.append(set(logits[:, 0].astype(int)))
-        return dict.fromkeys(FIGURES, 1.0)
+        return Judged(len(gold), {})
 
     monkeypatch.setattr("training.evaluate.fit_all", fit)
-    monkeypatch.setattr("training.evaluate.figures", report)
+    monkeypatch.setattr("training.evaluate.judge", report)
     found = cross_fitted(GROUPS, rows, np.zeros((40, 4), np.int8), splits=3)
     assert found["n"] == 40
     assert len(fitted) == 6

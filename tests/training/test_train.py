@@ -14,11 +14,14 @@ from safetensors.torch import load_file  # noqa: E402
 import training.run  # noqa: E402
 from core.model_directory import ModelDirectory  # noqa: E402
 from training import train as command  # noqa: E402
+from training.batches import LikeLengths  # noqa: E402
 from training.data import read_tsv  # noqa: E402
-from training.evaluate import FIGURES, evaluate  # noqa: E402
+from training.evaluate import evaluate  # noqa: E402
 from training.export import half  # noqa: E402
+from training.figures import FIGURES  # noqa: E402
+from training.optimize import parameter_groups  # noqa: E402
 from training.recipe import CONFIGS, Recipe, RecipeError, Run, read_recipe  # noqa: E402
-from training.run import LikeLengths, new_classifier, parameter_groups  # noqa: E402
+from training.run import new_classifier  # noqa: E402
 from training.train import main, soften, train_recipe  # noqa: E402
 
 CONFIG = """
@@ -52,7 +55,8 @@ def trained(tiny_base: Path, data: Path, tmp_path_factory: pytest.TempPathFactor
     folder = tmp_path_factory.mktemp("trained")
     (folder / "tiny.toml").write_text(CONFIG.format(base=tiny_base.as_posix()))
     arguments = ["--config", str(folder / "tiny.toml"), "--data", str(data)]
-    assert main([*arguments, "--out", str(folder / "model"), "--work", str(folder / "work")]) == 0
+    where = ["--out", str(folder / "model"), "--work", str(folder / "work"), "--records", str(folder / "records")]
+    assert main([*arguments, *where]) == 0
     return folder / "model", folder / "work"
 
 
@@ -194,6 +198,9 @@ def test_every_config_reads(path: Path) -> None:
     assert read_recipe(path.stem).runs
 
 
+_RUN = "name='n'\nversion='1'\nbase='b'\nmax_length=9\n[[runs]]\nname='a'\nseed=1\n"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -201,6 +208,12 @@ def test_every_config_reads(path: Path) -> None:
         ("name='n'\nversion='1'\nbase='b'\nmax_length=9", "runs"),
         ("name='n'\nversion='1'\nbase='b'\nmax_length=9\n[[runs]]\nname='a'\nseed=1\nspeed=3", "speed"),
         ("name='n'\nversion='1'\nbase='b'\nmax_length=9\n[[runs]]\nname='a'\nseed=1\nepochs=0", "over 0"),
+        (f"{_RUN}loss='vocal'", "vocal"),
+        (f"{_RUN}optimizer='sgd'", "sgd"),
+        (f"{_RUN}mask_tokens=0.7\ndrop_tokens=0.7", "between 0 and 1"),
+        (f"{_RUN}patience=2\naverage=0.9", "choose one"),
+        (f"labels='colours'\n{_RUN}", "colours"),
+        (f"calibration={{platt='some'}}\n{_RUN}", "platt"),
         ("name =", "No recipe"),
     ],
 )
@@ -223,3 +236,52 @@ def test_a_run_s_key_moves_with_its_teacher() -> None:
 
     assert key(1) == key(1)
     assert key(1) != key(2)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"loss": "focal", "optimizer": "nadam", "label_smoothing": 0.1},
+        {"loss": "asymmetric", "optimizer": "adafactor", "neutral_smoothing": 0.2},
+        {"mixup": 0.4, "drop_tokens": 0.1, "mask_tokens": 0.1},
+        {"augment": 1, "augment_with": "synonyms", "share": 0.5},
+    ],
+    ids=lambda settings: "-".join(settings),
+)
+def test_every_switch_trains_and_resumes_alike(
+    settings: dict, tiny_base: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run("run", 1, epochs=2, batch_size=8, **settings)
+    recipe = Recipe("switched", "1", str(tiny_base), 24, (run,))
+    whole = train_recipe(recipe, data, tmp_path / "whole", tmp_path / "work-1")
+    step, steps = training.run._Trainer.training_step, []
+
+    def stop(self: object, *arguments: object, **named: object) -> object:
+        steps.append(1)
+        if len(steps) == 6:  # in the second epoch
+            raise KeyboardInterrupt
+        return step(self, *arguments, **named)
+
+    monkeypatch.setattr(training.run._Trainer, "training_step", stop)
+    with pytest.raises(KeyboardInterrupt):
+        train_recipe(recipe, data, tmp_path / "parts", tmp_path / "work-2")
+    monkeypatch.setattr(training.run._Trainer, "training_step", step)
+    parts = train_recipe(recipe, data, tmp_path / "parts", tmp_path / "work-2")
+    one, other = (load_file(folder / "model.safetensors") for folder in (whole, parts))
+    assert all(torch.equal(one[name], other[name]) for name in other)
+    plain = Recipe("switched", "1", str(tiny_base), 24, (Run("run", 1, epochs=2, batch_size=8),))
+    usual = load_file(train_recipe(plain, data, tmp_path / "plain", tmp_path / "work-3") / "model.safetensors")
+    assert not all(torch.equal(one[name], usual[name]) for name in one), "the switch changes nothing"
+
+
+def test_another_base_makes_another_model(
+    trained: tuple[Path, Path], tiny_base: Path, data: Path, tmp_path: Path
+) -> None:
+    config = trained[0].parent / "tiny.toml"
+    (tmp_path / "c.toml").write_text(config.read_text().replace(tiny_base.as_posix(), "nowhere/at-all"))
+    where = ["--work", str(tmp_path / "work"), "--records", str(tmp_path / "records")]
+    arguments = ["--config", str(tmp_path / "c.toml"), "--base", str(tiny_base), "--data", str(data)]
+    assert main([*arguments, *where]) == 0
+    made = tmp_path / "work" / "models" / f"tiny-from-{tiny_base.name}"
+    assert ModelDirectory.load(made, verify=True).version == "0"
+    assert (tmp_path / "records" / f"{made.name}.json").is_file()
