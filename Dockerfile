@@ -20,7 +20,7 @@ COPY models ./models
 COPY web ./web
 USER emobatch
 EXPOSE 8080
-CMD ["python", "-m", "gunicorn", "web.wsgi:app", "--bind", "0.0.0.0:8080", "--worker-class", "gthread", "--workers", "2", "--threads", "8", "--timeout", "120", "--graceful-timeout", "10", "--no-control-socket"]
+CMD ["python", "-m", "gunicorn", "web.wsgi:app", "--bind", "0.0.0.0:8080", "--worker-class", "gthread", "--workers", "2", "--threads", "64", "--timeout", "120", "--graceful-timeout", "10", "--no-control-socket"]
 
 FROM web AS migrate
 CMD ["python", "-m", "migrations.run", "upgrade"]

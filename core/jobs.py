@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import exists, func, select, text, update
+from sqlalchemy import bindparam, exists, func, select, text, update
 from sqlalchemy.orm import Session
 
 from core.errors import LimitExceeded, NotFound
 from core.ledger import RATE_TAU_S, close_job
-from core.models import Chunk, Job, Upload
+from core.models import Chunk, Job, ResultChunk, Upload
 from core.states import ACTIVE_JOB_STATES, ChunkState, IngestState, JobState
 
 WORKER_SILENT_S = 15.0
@@ -50,6 +50,10 @@ class JobStatus:
     label_counts: dict[str, dict[str, int]]
     rate: float | None
     eta_s: float | None
+    eta_low_s: float | None
+    """`eta_s` at the better of two speeds, the recent one and that since the job began, and a little less ..."""
+    eta_high_s: float | None
+    """... and at the worse one, and a little more."""
     jobs_before: int | None
     """Unfinished jobs that were there first, while this one has not begun."""
     waiting_for: str | None
@@ -114,21 +118,27 @@ def check_room(session: Session, account_id: uuid.UUID, most: int) -> None:
         )
 
 
-_RATE_NOW = Job.rate * func.exp(
-    -func.greatest(0, func.extract("epoch", func.now() - func.coalesce(Job.rate_at, func.now()))) / RATE_TAU_S
-)
+# Bounded: exp() of what is smaller than any number is an error to Postgres, and a job may rest for days.
+_MOST_TAU = 50.0
+
+
+def _tau_since(moment: Any, least_s: float) -> Any:
+    """Time constants of the rate since `moment`, which may be null: now."""
+    seconds = func.extract("epoch", func.now() - func.coalesce(moment, func.now()))
+    return func.least(_MOST_TAU, func.greatest(least_s, seconds) / RATE_TAU_S)
+
+
+_RATE_NOW = Job.rate * func.exp(-_tau_since(Job.rate_at, 0))
 # The kernel has seen only what fell since the job began: early on it is scaled up by the share of it that was filled.
-_FILLED = 1 - func.exp(
-    -func.greatest(1, func.extract("epoch", func.now() - func.coalesce(Job.started_at, func.now()))) / RATE_TAU_S
+_FILLED = 1 - func.exp(-_tau_since(Job.started_at, 1))
+
+
+_STATUSES = (
+    select(Job, Upload.bytes, Upload.detected, (_RATE_NOW / _FILLED).label("rate_now"), func.now().label("now"))
+    .outerjoin(Upload, Upload.id == Job.upload_id)
+    .where(Job.deleted_at.is_(None))
 )
-
-
-def _statuses() -> Any:
-    return (
-        select(Job, Upload.bytes, Upload.detected, (_RATE_NOW / _FILLED).label("rate_now"))
-        .outerjoin(Upload, Upload.id == Job.upload_id)
-        .where(Job.deleted_at.is_(None))
-    )
+_STATUS = _STATUSES.where(Job.id == bindparam("job_id"), Job.account_id == bindparam("account_id"))
 
 
 def get_status(session: Session, account_id: uuid.UUID, job_id: uuid.UUID) -> JobStatus:
@@ -137,7 +147,7 @@ def get_status(session: Session, account_id: uuid.UUID, job_id: uuid.UUID) -> Jo
     Raises:
         NotFound: unknown, deleted, or another account's: the answer is the same.
     """
-    row = session.execute(_statuses().where(Job.id == job_id, Job.account_id == account_id)).one_or_none()
+    row = session.execute(_STATUS, {"job_id": job_id, "account_id": account_id}).one_or_none()
     if row is None:
         raise no_such_job()
     return _status(session, row)
@@ -147,7 +157,7 @@ def list_statuses(
     session: Session, account_id: uuid.UUID, *, limit: int = 50, before: uuid.UUID | None = None
 ) -> list[JobStatus]:
     """An account's jobs, newest first; `before` is the id of the last one already seen."""
-    query = _statuses().where(Job.account_id == account_id)
+    query = _STATUSES.where(Job.account_id == account_id)
     if before is not None:
         mark = select(Job.created_at, Job.id).where(Job.id == before, Job.account_id == account_id)
         seen = session.execute(mark).one_or_none()
@@ -172,14 +182,45 @@ def cancel(session: Session, account_id: uuid.UUID, job_id: uuid.UUID) -> JobSta
     return status
 
 
-def delete(session: Session, account_id: uuid.UUID, job_id: uuid.UUID) -> None:
-    """Makes a job invisible at once; the sweeper removes its rows and files.
+@dataclass(frozen=True)
+class Removed:
+    """What a deletion takes away."""
+
+    id: uuid.UUID
+    filename: str
+    rows: int
+    """Rows of the file that had been read."""
+    upload_bytes: int
+    """Of the file as it was sent; 0 if another job of the account is made from it, and needs it still."""
+    result_bytes: int
+    """Of the numbers the model gave for its rows."""
+
+
+def delete(session: Session, account_id: uuid.UUID, job_id: uuid.UUID) -> Removed:
+    """Deletes a job for good: invisible at once; the sweeper removes its rows and files.
+
+    Returns:
+        What is removed.
 
     Raises:
         NotFound: as `get_status`.
     """
-    cancel(session, account_id, job_id)
-    session.execute(update(Job).where(Job.id == job_id, Job.account_id == account_id).values(deleted_at=func.now()))
+    status = cancel(session, account_id, job_id)
+    job = session.execute(
+        update(Job).where(Job.id == job_id, Job.account_id == account_id).values(deleted_at=func.now()).returning(Job)
+    ).scalar_one()
+    others = select(Job.id).where(Job.upload_id == job.upload_id, Job.id != job_id, Job.deleted_at.is_(None))
+    shared = session.execute(select(others.exists())).scalar_one()
+    result_bytes = session.execute(
+        select(func.coalesce(func.sum(func.octet_length(ResultChunk.logits)), 0)).where(ResultChunk.job_id == job_id)
+    ).scalar_one()
+    return Removed(
+        id=job_id,
+        filename=status.filename,
+        rows=status.rows_total,
+        upload_bytes=0 if shared else status.bytes or 0,
+        result_bytes=int(result_bytes),
+    )
 
 
 def no_such_job() -> NotFound:
@@ -198,6 +239,7 @@ def _status(session: Session, row: Any) -> JobStatus:
     eta = None
     if state.active and final and rate and rate > 0.01:
         eta = (job.rows_total - done) / rate
+    low, high = _eta_range(eta, rate, done, (row.now - job.started_at).total_seconds() if job.started_at else 0)
     before, reason = _waiting(session, job, state, rate)
     return JobStatus(
         id=job.id,
@@ -223,10 +265,26 @@ def _status(session: Session, row: Any) -> JobStatus:
         label_counts=job.label_counts,
         rate=rate,
         eta_s=eta if eta is None or math.isfinite(eta) else None,
+        eta_low_s=low,
+        eta_high_s=high,
         jobs_before=before,
         waiting_for=reason,
         error=job.error,
     )
+
+
+ETA_DOUBT = 0.1
+"""Of an estimate, where both speeds agree."""
+
+
+def _eta_range(
+    eta_s: float | None, rate: float | None, done: int, seconds: float
+) -> tuple[float, float] | tuple[None, None]:
+    """An estimate from the recent speed, and from that of the whole job so far: the truth is mostly in between."""
+    if eta_s is None or not rate or not math.isfinite(eta_s):
+        return None, None
+    overall = eta_s * rate * seconds / done
+    return min(eta_s, overall) * (1 - ETA_DOUBT), max(eta_s, overall) * (1 + ETA_DOUBT)
 
 
 def _waiting(session: Session, job: Job, state: JobState, rate: float | None) -> tuple[int | None, str | None]:

@@ -47,7 +47,9 @@ def celery_app(settings: Settings, name: str) -> Celery:
             "max_retries": 1,
         },
         broker_heartbeat=0,
-        worker_enable_remote_control=True,
+        # It listens on a pub/sub connection: when the server closes that, redis-py connects anew and then waits for a
+        # first message for ever, in the loop that should hear tickets. The ledger says who lives and what is done.
+        worker_enable_remote_control=False,
         worker_hijack_root_logger=False,
         # CUDA touched before a fork fails; spawned children are clean. A model load may take its time.
         worker_pool_start_method="spawn",

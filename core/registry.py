@@ -47,6 +47,11 @@ def register(session: Session, model: ModelDirectory) -> None:
     )
 
 
+def version_of(model: ModelDirectory) -> ModelVersion:
+    """A model directory's version, as it would be registered."""
+    return ModelVersion(model.sha256, model.version, model.labels, model.taxonomies, model.default_taxonomy)
+
+
 def model_version(session: Session, sha256: str) -> ModelVersion:
     """A registered model version.
 

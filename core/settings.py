@@ -76,8 +76,7 @@ class Settings(BaseSettings):
     """Some tenths of a second of work on two cores: the grain of fairness, and what a killed worker loses."""
     chunk_bytes: int = MIB
     ingest_slice_s: float = 2.0
-    """Cutting gives its slot back this often, so that two big uploads do not fill every slot; classifying looks this
-    often for files to cut."""
+    """Cutting gives its slot back this often, so that two big uploads do not fill every slot."""
     claim_s: float = 0.5
     """A worker claims about this much work at once, and as much ahead while that is scored."""
     claim_chunks: int = 64

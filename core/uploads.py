@@ -23,6 +23,7 @@ from sqlalchemy.orm import Session
 from core import idempotency, jobs, registry
 from core.db import Database
 from core.errors import BadGzip, EmobatchError, LimitExceeded, StorageMissing, Unavailable, UploadDamaged
+from core.failpoints import failpoint
 from core.ledger import changed
 from core.ledger.commits import to_json
 from core.model_directory import ModelDirectory
@@ -44,11 +45,14 @@ class JobRequest:
     text_column: str | None = None
     """Name, else 1-based number; None: guess."""
     overrides: Overrides = field(default_factory=Overrides)
+    keep_days: int | None = None
+    """Days from its end until the job expires; None: `Settings.retention_days`."""
     idempotency_key: str | None = None
 
     def fingerprint(self, sha256: str) -> str:
         """Hash of everything that decides the job: the options and the body's `sha256`. The file's name does not."""
-        options = [self.text_column, sorted(asdict(self.overrides).items()), sha256]
+        options: list[Any] = [self.text_column, sorted(asdict(self.overrides).items()), sha256]
+        options += [] if self.keep_days is None else [self.keep_days]
         return hashlib.sha256(to_json(options).encode()).hexdigest()
 
 
@@ -107,6 +111,7 @@ class Uploads:
         key = upload_key(upload_id)
         try:
             check = self._receive(account_id, upload_id, token, request, blocks)
+            failpoint("upload-stored")
             found, column = self._inspect(key, check, request)
             return self._settle(account_id, upload_id, token, request, check, found, column)
         except BaseException as error:
@@ -207,7 +212,7 @@ class Uploads:
                 model_version=self._model.version,
                 model_sha256=self._model.sha256,
                 needs_canonical=found.needs_canonical,
-                options={},
+                options={} if request.keep_days is None else {"keep_days": request.keep_days},
             )
             answer = {
                 "id": str(job.id),

@@ -78,6 +78,7 @@ class Client:
         encoding: str | None = None,
         header: bool | None = None,
         quoting: bool | None = None,
+        keep_days: int | None = None,
         idempotency_key: str | None = None,
         progress: Progress | None = None,
     ) -> AcceptedJob:
@@ -90,6 +91,7 @@ class Client:
             delimiter: one character, or ``tab``, ``none`` …
             header: whether the first record names the columns.
             quoting: whether ``"`` encloses cells.
+            keep_days: how long file and results are kept when the job is over; by default the server's.
             idempotency_key: by default a new one.
             progress: is told how much has been sent.
 
@@ -104,6 +106,7 @@ class Client:
             "encoding": encoding,
             "header": _yes_no(header),
             "quoting": _yes_no(quoting),
+            "keep_days": keep_days,
         }
         with opened(file) as stream:
             start = stream.tell()

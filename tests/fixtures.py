@@ -51,7 +51,10 @@ def db(database_url: str) -> Iterator[Database]:
     owner = Database(database_url, None, pool_size=1)
     with owner.transaction() as session:
         session.execute(
-            text("TRUNCATE result_chunk, chunk, row_poison, job, upload, idempotency, api_key, worker, model CASCADE")
+            text(
+                "TRUNCATE result_chunk, chunk, row_poison, job, upload, idempotency, api_key, worker, model,"
+                " classify_request CASCADE"
+            )
         )
     owner.close()
     opened = Database(database_url, "emobatch_worker")

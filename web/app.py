@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from apiflask import APIFlask
 
 from core.settings import Settings, get_settings
-from web import api, assets, auth, guard, intake, openapi, pages, present, problems, requestlog
+from web import api, assets, auth, guard, intake, openapi, pages, present, previewing, problems, requestlog, trying
 from web.state import EXTENSION, State
 
 SMALL_BODY = 64 * 1024
@@ -45,6 +45,8 @@ def create_app(settings: Settings | None = None) -> APIFlask:
     present.install(app)
     api.install(app)
     pages.install(app)
+    trying.install(app)
+    previewing.install(app)
     app.extensions[EXTENSION] = State.open(settings)
     return app
 

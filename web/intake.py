@@ -63,6 +63,11 @@ class FormRequest(JobRequest):
         """As in the form, so far."""
         return self._options.overrides
 
+    @property
+    def keep_days(self) -> int | None:
+        """As in the form, so far."""
+        return self._options.keep_days
+
 
 class Watched:
     """Blocks that remember whether anybody asked for them."""
@@ -103,7 +108,9 @@ def create_job(options: CreateOptions) -> Accepted:
 
 
 def _read_raw(options: CreateOptions) -> tuple[JobRequest, Watched]:
-    wanted = JobRequest(plain_name(options.filename), options.text_column, options.overrides, _idempotency_key())
+    wanted = JobRequest(
+        plain_name(options.filename), options.text_column, options.overrides, options.keep_days, _idempotency_key()
+    )
     return wanted, Watched(_body())
 
 

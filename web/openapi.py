@@ -11,7 +11,7 @@ from web.schemas import CreateOptions, Problem
 PROBLEM = "Problem"
 
 _RESPONSES = {
-    "400": "The body broke off before its end.",
+    "400": "The body broke off before its end, or is not understood.",
     "401": "No valid token, API key or session.",
     "404": "No such job, or not yours: the two look alike.",
     "409": "Not in a state for this: not ready, or the Idempotency-Key is in use.",
@@ -50,6 +50,9 @@ def _finish(spec: Any) -> Any:
             _finish_operation(path, method, operation)
     ready = spec["paths"]["/api/v1/ready"]["get"]["responses"]
     ready["503"] = ready["200"] | {"description": "A part is away; `parts` says which."}
+    look = spec["paths"]["/api/v1/preview"]["post"]
+    head = {"type": "string", "format": "binary", "description": "The file's first bytes, or all."}
+    look["requestBody"] = {"required": True, "content": {"text/csv": {"schema": head}}}
     upload = spec["paths"]["/api/v1/jobs"]["post"]
     upload["requestBody"] = _body()
     key = {"type": "string", "minLength": 1, "maxLength": 255}
@@ -62,12 +65,14 @@ def _finish_operation(path: str, method: str, operation: dict[str, Any]) -> None
     statuses = ["503"]
     if operation.get("security") != [{}]:
         statuses += ["401"]
-    if any(parameter["in"] == "query" for parameter in operation["parameters"]):
+    if "requestBody" in operation or any(parameter["in"] == "query" for parameter in operation["parameters"]):
         statuses += ["422"]
     if "{job_id}" in path or (path, method) == ("/api/v1/jobs", "get"):  # there: the job in `before`
         statuses += ["404"]
     if path.endswith((".csv", ".jsonl", "/rows", "/summary")):
         statuses += ["409"]
+    if path in ("/api/v1/classify", "/api/v1/preview"):
+        statuses += ["400", "413"]
     if (path, method) == ("/api/v1/jobs", "post"):
         statuses += ["400", "409", "413", "429"]
     if (path, method) == ("/api/v1/jobs/{job_id}", "get"):

@@ -8,20 +8,21 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from apiflask import APIBlueprint
-from flask import Flask, Response, make_response, redirect, render_template, request, session, url_for
+from flask import Flask, Response, flash, make_response, redirect, render_template, request, session, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 import core.jobs
 from core import registry
 from core.errors import BadOption, EmobatchError, NotReady, NotSignedIn, Unavailable
 from core.jobs import JobStatus
+from core.preview import PREVIEW_BYTES
 from core.registry import ModelVersion
 from core.results import Page, ResultOptions
 from web import auth, problems
 from web.api.ids import as_job_id
 from web.auth import require_account
 from web.intake import create_job
-from web.present import Bar, bars, colours
+from web.present import Bar, bars, colours, deleted
 from web.schemas import CreateOptions, ListOptions, RowsOptions, parse
 from web.state import state
 
@@ -120,7 +121,10 @@ def post_upload() -> Any:
 def _upload_page(problem: dict[str, Any] | None = None) -> str:
     limit = state().settings.max_upload_bytes
     recent, _ = _jobs(RECENT_JOBS, None)
-    return render_template("upload.html", problem=problem, limit=limit, jobs=recent, model=state().model)
+    keep_days = state().settings.retention_days
+    return render_template(
+        "upload.html", problem=problem, limit=limit, head=PREVIEW_BYTES, keep_days=keep_days, jobs=recent
+    )
 
 
 @pages.get("/jobs")
@@ -194,6 +198,11 @@ class JobView:
             after_row=self.options.after, limit=ROWS_A_PAGE, label=self.options.label, status=self.options.status
         )
 
+    @property
+    def etag(self) -> str:
+        """Changes with anything that the moving part of the page shows."""
+        return f"{self.status.etag}-{self.taxonomy}"
+
     def address(self, endpoint: str, **changes: Any) -> str:
         """An address of this job with the options in force, some of them changed."""
         kept = self.options.model_dump(exclude_defaults=True) | changes
@@ -214,7 +223,14 @@ def live(job_id: str) -> Any:
     response = make_response(render_template("_live.html", view=view, status=view.status))
     if not view.status.state.active:
         response.headers["HX-Refresh"] = "true"
-    return response
+    return _unless_seen(response, view.etag)
+
+
+def _unless_seen(response: Response, etag: str) -> BaseResponse:
+    """304 where the asker has it already: most of what is polled has not changed since."""
+    response.set_etag(etag, weak=True)
+    response.headers["Cache-Control"] = "private, no-cache"
+    return response.make_conditional(request)
 
 
 @pages.get("/jobs/<job_id>/rows")
@@ -240,7 +256,8 @@ def delete(job_id: str) -> BaseResponse:
     """Deletes a job; the page asked before."""
     account_id = require_account()
     with state().db.transaction(account_id) as db:
-        core.jobs.delete(db, account_id, as_job_id(job_id))
+        removed = core.jobs.delete(db, account_id, as_job_id(job_id))
+    flash(deleted(removed))
     return redirect(url_for("pages.jobs"), 303)
 
 

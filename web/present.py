@@ -12,7 +12,7 @@ from typing import Any
 from flask import Flask
 from markupsafe import Markup, escape
 
-from core.jobs import JobStatus
+from core.jobs import JobStatus, Removed
 from core.registry import ModelVersion
 from core.states import JobState
 from core.table.warning import Warning_
@@ -34,6 +34,7 @@ _STATE_WORDS = {
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe", "": "none: one column", " ": "space"}
 _LINE_ENDS = {"\n": "LF", "\r\n": "CRLF", "\r": "CR"}
 
+_ROUGH_UNITS = ((1, "s"), (60, "min"), (3_600, "h"), (86_400, "days"))
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
@@ -53,10 +54,20 @@ class Bar:
 def install(app: Flask) -> None:
     """Makes the helpers known to templates."""
     app.jinja_env.filters.update(
-        code=code, number=number, percent=percent, size=size, duration=duration, rate=rate, when=when, score=score
+        code=code,
+        number=number,
+        roughly=roughly,
+        percent=percent,
+        size=size,
+        duration=duration,
+        rate=rate,
+        when=when,
+        score=score,
+        delimiter=delimiter,
     )
     app.jinja_env.globals.update(
         state_words=state_words,
+        between=between,
         stopped_early=stopped_early,
         done_of=done_of,
         progress_of=progress_of,
@@ -75,6 +86,11 @@ def code(text: str) -> Markup:
 def number(value: int) -> str:
     """12345 → ``12,345``."""
     return f"{value:,}"
+
+
+def roughly(value: int) -> str:
+    """An estimated number, with two digits that mean something: 12345 → ``12,000``."""
+    return f"{round(value, 2 - len(str(abs(value)))):,}"
 
 
 def percent(share: float) -> str:
@@ -102,6 +118,14 @@ def size(n_bytes: int | None) -> str:
     return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
 
 
+def deleted(removed: Removed) -> str:
+    """What a deletion took away, in a sentence."""
+    went = [f"{removed.rows:,} rows"]
+    went += [f"{size(removed.upload_bytes)} of file"] if removed.upload_bytes else []
+    went += [f"{size(removed.result_bytes)} of results"] if removed.result_bytes else []
+    return f"{removed.filename} is deleted for good: {', '.join(went)}."
+
+
 def duration(seconds: float | None) -> str:
     """Seconds in at most two units: ``2 min 5 s``; under a second ``< 1 s``."""
     if seconds is None:
@@ -116,6 +140,28 @@ def duration(seconds: float | None) -> str:
                 return f"{count} {unit} {rest // _UNITS[at + 1][0]} {_UNITS[at + 1][1]}"
             return f"{count} {unit}"
     raise AssertionError("every whole number of seconds has a unit")
+
+
+def between(low: float, high: float) -> str:
+    """A range of estimated seconds, in one unit: ``20 to 45 s``, ``about 3 min``, ``under 2 s``."""
+    if high < 2:
+        return "under 2 s"
+    length, unit = next((length, unit) for length, unit in reversed(_ROUGH_UNITS) if high >= 2 * length or length == 1)
+    first, last = (_rough(seconds / length) for seconds in (low, high))
+    if first == "0":
+        return f"under {last} {unit}"
+    return f"about {last} {unit}" if first == last else f"{first} to {last} {unit}"
+
+
+def _rough(value: float) -> str:
+    if value < 10:
+        return f"{math.floor(value):d}" if value < 1 else f"{value:.0f}"
+    return f"{5 * round(value / 5):,d}"
+
+
+def delimiter(found: str) -> str:
+    """A delimiter's name, or the sign itself where it has none."""
+    return _DELIMITERS.get(found, found)
 
 
 def rate(rows_per_s: float | None) -> str:
@@ -166,7 +212,7 @@ def facts_of(found: Mapping[str, Any] | None) -> list[tuple[str, str]]:
     packed = " (gzip)" if found["compression"] else ""
     return [
         ("Encoding", f"{found['encoding']}{packed}"),
-        ("Delimiter", _DELIMITERS.get(found["delimiter"], found["delimiter"])),
+        ("Delimiter", delimiter(found["delimiter"])),
         ("Header", "yes" if found["has_header"] else "no: columns are numbered"),
         ("Line ends", _LINE_ENDS.get(found["line_end"], found["line_end"])),
         ("Columns", number(len(found["header"]))),

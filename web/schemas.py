@@ -49,6 +49,9 @@ class CreateOptions(Query):
     encoding: Word | None = Field(default=None, description="`utf-8`, `utf-16`, `cp1252`, `shift_jis` …")
     header: YesNo | None = Field(default=None, description="Whether the first record names the columns.")
     quoting: YesNo | None = Field(default=None, description='`no`: the character `"` encloses nothing.')
+    keep_days: int | None = Field(
+        default=None, ge=1, le=3650, description="Days from the job's end until file and results are removed."
+    )
 
     @property
     def overrides(self) -> Overrides:
@@ -180,7 +183,9 @@ class JobOut(BaseModel):
     warnings: list[dict[str, Any]] = Field(description="What is odd about the file: code, message, row, line, count.")
     label_counts: dict[str, dict[str, int]] = Field(description="Top labels so far: taxonomy, label, count.")
     rate: float | None = Field(description="Rows per second.")
-    eta_s: float | None = Field(description="Seconds left, if they can be known.")
+    eta_s: float | None = Field(description="Seconds left, if they can be known ...")
+    eta_low_s: float | None = Field(description="... and as a range:")
+    eta_high_s: float | None = Field(description="the recent speed and that of the whole job seldom agree.")
     jobs_before: int | None = Field(description="Unfinished jobs that were there first, before this one begins.")
     waiting_for: str | None = Field(description="Why nothing moves, if nothing does.")
     error: dict[str, Any] | None = Field(description="Why the job failed: code, what, next_step, row, line, column.")
@@ -190,6 +195,16 @@ class JobOut(BaseModel):
     def of(cls, status: JobStatus, links: Links) -> Self:
         """A job's status with where to go from it."""
         return cls.model_validate(vars(status) | {"rows_done": status.rows_done, "links": links})
+
+
+class RemovedOut(BaseModel):
+    """What a deletion removed, for good."""
+
+    id: uuid.UUID
+    filename: str
+    rows: int = Field(description="Rows of the file that had been read.")
+    upload_bytes: int = Field(description="Of the file as it was sent; 0 if another job of yours still needs it.")
+    result_bytes: int = Field(description="Of the numbers the model gave for its rows.")
 
 
 class JobsOut(BaseModel):

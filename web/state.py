@@ -15,6 +15,7 @@ from core.results import Results
 from core.settings import Settings
 from core.storage import Storage, open_storage
 from core.uploads import Uploads
+from web.lane import Lane
 
 EXTENSION = "emobatch"
 
@@ -33,6 +34,8 @@ class State:
     results: Results
     ringer: Celery
     """Sends tickets by name; knows no task."""
+    lane: Lane
+    """Labels a few texts while somebody waits."""
 
     @classmethod
     def open(cls, settings: Settings) -> State:
@@ -42,12 +45,15 @@ class State:
             BadOption: ``STORAGE_URL`` names no store.
             ModelDirectoryError: the model directory is missing or damaged.
         """
-        # A transaction lasts milliseconds, so a connection for every second thread is plenty; the overflow doubles it.
+        # A transaction lasts milliseconds, so many threads share a few connections; the overflow doubles them.
         db = Database(
-            settings.database_url.get_secret_value(), "emobatch_web", pool_size=max(4, settings.web_threads // 2)
+            settings.database_url.get_secret_value(),
+            "emobatch_web",
+            pool_size=max(4, min(8, settings.web_threads // 2)),
         )
         storage = open_storage(settings.storage_url)
         model = ModelDirectory.load(find_model(settings.model))
+        ringer = celery_app(settings, "emobatch.web")
         return cls(
             settings=settings,
             db=db,
@@ -55,7 +61,8 @@ class State:
             model=model,
             uploads=Uploads(db, storage, settings, model),
             results=Results(db, storage),
-            ringer=celery_app(settings, "emobatch.web"),
+            ringer=ringer,
+            lane=Lane(db, settings, model, ringer),
         )
 
 

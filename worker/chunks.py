@@ -32,7 +32,7 @@ from worker.trace import Trace
 
 log = structlog.get_logger(__name__)
 
-Results = list[tuple[ChunkLease, ChunkResult | None]]
+Scores = list[tuple[ChunkLease, Rows | None]]
 """Leases and what came of them; None where a chunk was given back or is no longer ours."""
 
 
@@ -44,11 +44,13 @@ class Bundle:
         leases: at least one.
         read: those that are to be scored, with their rows.
         together: the same rows, ready for the engine; None: nothing is to be scored, or a chunk is isolated.
+        file_waits: whether there was a file to cut as they were claimed.
     """
 
     leases: list[ChunkLease]
     read: list[tuple[ChunkLease, Rows]]
     together: Together | None
+    file_waits: bool
 
     @property
     def isolated(self) -> bool:
@@ -96,8 +98,8 @@ class Chunks:
         memory.
 
         Args:
-            until: when no more is claimed, by `time.monotonic`; what is claimed by then is worked off. One claim is
-                always made.
+            until: when no more is claimed, by `time.monotonic`; nor is it while a file waits to be cut. What is claimed
+                by then is worked off. One claim is always made.
 
         Returns:
             Whether there was anything to do.
@@ -109,13 +111,13 @@ class Chunks:
             while bundle := fetching.result():
                 found = True
                 # Beside a row that may kill us nothing else is begun: it would share the blame.
-                ahead = time.monotonic() < until and not bundle.isolated
+                ahead = time.monotonic() < until and not (bundle.isolated or bundle.file_waits)
                 fetching = self._reader.submit(self._fetch if ahead else _nothing)
                 self._between()
-                results = self._score(bundle)
+                scores = self._score(bundle)
                 if committing:
                     committing.result()
-                committing = self._committer.submit(self._commit, results)
+                committing = self._committer.submit(self._commit, scores)
         finally:
             pending: list[Future[Any]] = [fetching, *([committing] if committing else [])]
             wait(pending)
@@ -134,16 +136,17 @@ class Chunks:
                 lease_s=self._settings.lease_s,
                 limit=self._limit(),
             )
+            file_waits = bool(leases) and ledger.file_waits(session)
         failpoint("after-claim")
         if not leases:
             return None
         self._heartbeat.hold(leases)
         read = [(lease, rows) for lease in leases if (rows := self._read(lease))]
         if not read or leases[0].isolated:
-            return Bundle(leases, read, None)
+            return Bundle(leases, read, None, file_waits)
         scorer = self._scorer()  # loading it is no chunk's doing
         with self._trace.during(leases[0].source.job_id, [lease.chunk_no for lease, _ in read]):
-            return Bundle(leases, read, Together.of([rows for _, rows in read], scorer))
+            return Bundle(leases, read, Together.of([rows for _, rows in read], scorer), file_waits)
 
     def _limit(self) -> int:
         """How many chunks a bundle may have: `claim_s` of work, if each held as much text as a chunk can."""
@@ -176,9 +179,9 @@ class Chunks:
             self._postpone(lease, error)
         return None
 
-    def _score(self, bundle: Bundle) -> Results:
-        """The results of a bundle's chunks."""
-        none: Results = [(lease, None) for lease in bundle.leases]
+    def _score(self, bundle: Bundle) -> Scores:
+        """The rows of a bundle's chunks, scored."""
+        none: Scores = [(lease, None) for lease in bundle.leases]
         job_id = bundle.leases[0].source.job_id
         if not bundle.read or all(self._heartbeat.lost(lease) for lease in bundle.leases):
             return none
@@ -198,23 +201,23 @@ class Chunks:
             return none
         if not bundle.isolated:
             self._learn(time.monotonic() - began, [rows for _, rows in bundle.read])
-        scored: Results = [(lease, classify.summarise(rows, self._model)) for lease, rows in bundle.read]
+        scored: Scores = list(bundle.read)
         done = {lease.chunk_no for lease, _ in scored}
         return [*scored, *((lease, None) for lease in bundle.leases if lease.chunk_no not in done)]
 
-    def _commit(self, results: Results) -> None:
+    def _commit(self, scores: Scores) -> None:
         """Commits what there is, together, and lets go of the leases."""
-        leases = [lease for lease, _ in results]
+        leases = [lease for lease, _ in scores]
         try:
-            if done := [(lease, result) for lease, result in results if result]:
+            if done := [(lease, classify.summarise(rows, self._model)) for lease, rows in scores if rows]:
                 if self._commit_results(done):
                     settle.finish(self._db, leases[0])
                 failpoint("after-commit")
         except StaleLease:
             log.info("stale results refused", job_id=str(leases[0].source.job_id), chunks=len(leases))
         except Unavailable as error:
-            for lease, result in results:
-                if result:
+            for lease, rows in scores:
+                if rows:
                     self._postpone(lease, error)
         finally:
             for lease in leases:

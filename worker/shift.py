@@ -32,6 +32,10 @@ from worker.trace import Trace
 
 log = structlog.get_logger(__name__)
 
+DYING_S = 20.0
+"""What Celery may take to end a child that is over its time limit. It must still hold its leases then: only a death
+that finds a lease is laid to a chunk, and a row that hangs would be tried again for ever."""
+
 
 class Shift:
     """One child's working life. `load_scorer` is called once, at the first chunk or by `warm_up`."""
@@ -53,7 +57,7 @@ class Shift:
         self._model = model
         self._load_scorer = load_scorer
         self._worker_id = worker_id
-        self._heartbeat = Heartbeat(db, lease_s=settings.lease_s, limit_s=settings.task_limit_s)
+        self._heartbeat = Heartbeat(db, lease_s=settings.lease_s, limit_s=settings.task_limit_s + DYING_S)
         self._answering = Answering(
             db=db, settings=settings, model=model, scorer=lambda: self.scorer, worker_id=worker_id
         )
@@ -89,13 +93,22 @@ class Shift:
             # Whoever waits comes first, here and between two pieces of everything below.
             answered = self._answering.look()
             # Cutting and classifying take turns: labels come early, and a long file's length is known early.
-            cut = self._ingest_once()
-            stretch = min(until, time.monotonic() + self._settings.ingest_slice_s)
-            if not self._chunks.work_off(stretch) and not cut and not answered:
+            cut = self._cut()
+            if not self._chunks.work_off(until) and not cut and not answered:
                 return False
         return True
 
     # --- ingest ---------------------------------------------------------------------------------------------------
+
+    def _cut(self) -> bool:
+        """Cuts file after file until none waits or a slice's time is up: small ones need not wait for a turn each."""
+        until = time.monotonic() + self._settings.ingest_slice_s
+        found = False
+        while self._ingest_once():
+            found = True
+            if time.monotonic() >= until:
+                break
+        return found
 
     def _ingest_once(self) -> bool:
         with self._db.transaction() as session:

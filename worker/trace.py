@@ -66,10 +66,19 @@ class Trace:
             self._say()
         try:
             yield
-        finally:
-            with self._lock:
-                self._doing.remove(words)
-                self._say()
+        except SystemExit:
+            # Celery ends a child over its time limit with SIGTERM first: the words must outlive that. Where a whole
+            # worker is told to go, its parent lays no death to anything.
+            raise
+        except BaseException:
+            self._done(words)
+            raise
+        self._done(words)
+
+    def _done(self, words: str) -> None:
+        with self._lock:
+            self._doing.remove(words)
+            self._say()
 
     def _say(self) -> None:
         # In one piece; what longer words left behind the end is not read.

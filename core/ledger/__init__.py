@@ -5,7 +5,7 @@ Redis messages only make somebody look sooner. All clocks are Postgres'. Functio
 transaction and keeps it short. Locks are always taken in the order chunk, job.
 """
 
-from core.ledger.claims import claim_chunks, claim_ingest, claimable
+from core.ledger.claims import claim_chunks, claim_ingest, claimable, file_waits
 from core.ledger.commits import (
     RATE_TAU_S,
     ChunkResult,
@@ -63,6 +63,7 @@ __all__ = [
     "condemned_rows",
     "count_crash",
     "fail_job",
+    "file_waits",
     "finish",
     "finishable",
     "held_by",

@@ -34,6 +34,8 @@ _NONE_ISOLATED = "NOT EXISTS (SELECT FROM chunk x WHERE x.state = 'leased' AND x
 # Bounded: exp() of what comes out smaller than any number is an error to Postgres.
 # One moment for the whole statement: else an account's jobs would differ in it, and be ordered by that.
 _HAD = "served * exp(greatest(-50, least(0, extract(epoch FROM served_at - statement_timestamp()) / :tau)))"
+_UNCUT = """j.state IN ('queued', 'ingesting') AND j.deleted_at IS NULL AND j.ingest_state <> 'done'
+    AND j.ingest_lease_until IS NULL AND j.ingest_not_before <= now()"""
 _DUE_TO_CLASSIFY = text(
     _DUE_JOBS.format(
         due=f"""j.state IN ('ingesting', 'running') AND j.model_sha256 = ANY(:models) AND EXISTS (
@@ -44,8 +46,7 @@ _DUE_TO_CLASSIFY = text(
 )
 _DUE_TO_CUT = text(
     _DUE_JOBS.format(
-        due="""j.state IN ('queued', 'ingesting') AND j.ingest_state <> 'done'
-            AND j.ingest_lease_until IS NULL AND j.ingest_not_before <= now()""",
+        due=_UNCUT,
         order="a.cut_at NULLS FIRST, j.ingest_claimed_at NULLS FIRST",
     )
 )
@@ -202,18 +203,23 @@ def _mark_claimed(session: Session, job_id: uuid.UUID) -> None:
     )
 
 
+_CLAIMABLE_NOW = """
+SELECT (SELECT count(*) FROM (
+    SELECT FROM job j JOIN chunk c ON c.job_id = j.id
+    WHERE j.state IN ('ingesting', 'running') AND j.deleted_at IS NULL AND j.model_sha256 = ANY(:models)
+        AND c.state = 'ready' AND c.not_before <= now() LIMIT :most) ready)
++ (SELECT count(*) FROM (SELECT FROM job j WHERE {uncut} LIMIT :most) uncut)
+"""
+_CLAIMABLE = text(_CLAIMABLE_NOW.format(uncut=_UNCUT))
+_ANY_UNCUT = "SELECT EXISTS (SELECT FROM job j WHERE {uncut})"
+_FILE_WAITS = text(_ANY_UNCUT.format(uncut=_UNCUT))
+
+
 def claimable(session: Session, models: Sequence[str], most: int) -> int:
     """How many claims would succeed now, counted up to `most`."""
-    return session.execute(
-        text("""
-        SELECT (SELECT count(*) FROM (
-            SELECT FROM job j JOIN chunk c ON c.job_id = j.id
-            WHERE j.state IN ('ingesting', 'running') AND j.deleted_at IS NULL AND j.model_sha256 = ANY(:models)
-                AND c.state = 'ready' AND c.not_before <= now() LIMIT :most) ready)
-        + (SELECT count(*) FROM (
-            SELECT FROM job j WHERE j.state IN ('queued', 'ingesting') AND j.deleted_at IS NULL
-                AND j.ingest_state <> 'done' AND j.ingest_lease_until IS NULL AND j.ingest_not_before <= now()
-            LIMIT :most) uncut)
-        """),
-        {"models": list(models), "most": most},
-    ).scalar_one()
+    return session.execute(_CLAIMABLE, {"models": list(models), "most": most}).scalar_one()
+
+
+def file_waits(session: Session) -> bool:
+    """Whether `claim_ingest` would find a file to cut."""
+    return bool(session.execute(_FILE_WAITS).scalar_one())

@@ -105,6 +105,22 @@ class Labeller:
             every,
         )
 
+    def as_dict(self, labels: RowLabels) -> dict[str, Any]:
+        """What is said of one row, under the names of the output's columns; what is not said of it is None."""
+        said: dict[str, Any] = {}
+        if self.has_emotions:
+            said = {"emotion": labels.emotion or None, "emotion_score": labels.emotion_score}
+            said["emotions"] = list(labels.emotions)
+        return said | {
+            "sentiment": labels.sentiment or None,
+            "sentiment_score": labels.sentiment_score,
+            "row_status": labels.status,
+        }
+
+    def scores_of(self, labels: RowLabels) -> dict[str, float]:
+        """The scores of all the model's own labels; none where the row was not scored, or they were not asked for."""
+        return dict(zip(self.fine.labels, labels.all_scores, strict=False))
+
     def filler(self, columns: Sequence[str]) -> Callable[[StoredChunk], Iterator[tuple[str, ...]]]:
         """A function from a chunk to its rows' added cells, one for each of `OutputLayout.columns`."""
         score_at = {f"score_{label}": index for index, label in enumerate(self.fine.labels)}

@@ -223,24 +223,17 @@ class JobResults:
     def _as_dict(self, record: Record, labels: RowLabels) -> dict[str, Any]:
         found = self._source.format
         at = self._source.text_index
-        said: dict[str, Any] = {}
-        if self._labeller.has_emotions:
-            said = {"emotion": labels.emotion or None, "emotion_score": labels.emotion_score}
-            said["emotions"] = list(labels.emotions)
         row = {
             "row": record.row,
             "line": record.line,
             "text": record.cells[at] if at < len(record.cells) else "",
-            **said,
-            "sentiment": labels.sentiment or None,
-            "sentiment_score": labels.sentiment_score,
-            "row_status": labels.status,
+            **self._labeller.as_dict(labels),
             "cells": dict(zip(self._keys, record.cells, strict=False)),
         }
         if len(record.cells) > len(found.header):
             row["overflow"] = record.cells[len(found.header) :]
         if self._labeller.options.scores is Scores.ALL:
-            row["scores"] = dict(zip(self._labeller.fine.labels, labels.all_scores, strict=False))
+            row["scores"] = self._labeller.scores_of(labels)
         return row
 
 

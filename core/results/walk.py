@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import text
 
 from core.db import Database
+from core.failpoints import failpoint
 from core.results.labels import StoredChunk
 from core.storage import Storage
 from core.table import Format, RecordReader
@@ -90,6 +91,7 @@ def walk(
                     "label": label or "",
                 },
             ).all()
+        failpoint("download")
         if rows:
             yield [_view(row) for row in rows]
         if len(rows) < limit:

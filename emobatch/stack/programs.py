@@ -71,8 +71,9 @@ def _web(settings: Settings) -> Program:
         command=(
             *(sys.executable, "-m", "gunicorn", "web.wsgi:app"),
             *("--bind", f"127.0.0.1:{settings.port}"),
-            # A slow client holds a thread, not the server. One process: a laptop has one user.
-            *("--worker-class", "gthread", "--workers", "1", "--threads", str(settings.web_threads)),
+            # A slow client holds a thread, not the server.
+            *("--worker-class", "gthread", "--workers", str(settings.web_processes)),
+            *("--threads", str(settings.web_threads)),
             *("--timeout", "120", "--graceful-timeout", "10"),
             "--no-control-socket",
         ),

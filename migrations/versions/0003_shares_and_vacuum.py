@@ -16,6 +16,15 @@ depends_on = None
 CHURNED = ("job", "chunk", "result_chunk")
 OFTEN = ("autovacuum_vacuum_scale_factor = 0.02", "autovacuum_vacuum_threshold = 100")
 
+# Workers vacuum what they have emptied; before Postgres 17 only the owner may, and autovacuum has to do.
+MAY_VACUUM = """
+DO $$ BEGIN
+    IF current_setting('server_version_num')::integer >= 170000 THEN
+        EXECUTE 'GRANT MAINTAIN ON chunk, result_chunk TO emobatch_worker';
+    END IF;
+END $$
+"""
+
 
 def upgrade() -> None:
     op.execute("""
@@ -26,9 +35,11 @@ def upgrade() -> None:
     """)
     for table in CHURNED:
         op.execute(f"ALTER TABLE {table} SET ({', '.join([*OFTEN, *(f'toast.{name}' for name in OFTEN)])})")
+    op.execute(MAY_VACUUM)
 
 
 def downgrade() -> None:
+    op.execute(MAY_VACUUM.replace("GRANT", "REVOKE").replace(" TO ", " FROM "))
     names = [setting.split()[0] for setting in OFTEN]
     for table in CHURNED:
         op.execute(f"ALTER TABLE {table} RESET ({', '.join([*names, *(f'toast.{name}' for name in names)])})")

@@ -11,7 +11,7 @@ from core.errors import BadOption
 from core.ledger import Slice, StaleLease
 from core.models import Chunk, Job, ResultChunk
 from core.states import JobState
-from tests.factories import claim, claim_ingest_of, commit, make_cut_job, make_job, result_of, tiles
+from tests.factories import claim, claim_ingest_of, commit, make_cut_job, make_job, tiles
 
 
 def job_of(db: Database, job_id) -> Job:
@@ -214,7 +214,7 @@ def test_a_job_that_cannot_be_proved_complete_fails(db, damage):
 
 def test_a_row_is_condemned_after_two_crashes_of_its_own(db):
     with db.transaction() as session:
-        made = make_cut_job(session, 2)
+        make_cut_job(session, 2)
 
     def die(row: int | None) -> ledger.ChunkLease:
         with db.transaction() as session:
@@ -278,3 +278,6 @@ def test_claimable_counts_chunks_and_files_to_cut(db):
         make_job(session)
         assert ledger.claimable(session, ["m" * 64], 3) == 4  # three of the five, and one file
         assert ledger.claimable(session, ["other"], 3) == 1
+        assert ledger.file_waits(session)
+        assert ledger.claim_ingest(session, worker_id="host:1:a/11", lease_s=30)
+        assert not ledger.file_waits(session)

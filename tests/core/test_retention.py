@@ -193,3 +193,17 @@ def test_what_was_refused_is_removed_too(installation: Installation):
     sweeps(installation, 1)
     assert counts(installation, "job", "upload") == [0, 0]
     assert files(installation) == []
+
+
+def test_room_is_given_back_as_soon_as_a_job_is_gone(db, database_url):
+    with db.transaction() as session:
+        if session.execute(text("SHOW server_version_num")).scalar_one() < "170000":
+            pytest.skip("before Postgres 17 only the owner may vacuum")
+        made = make_cut_job(session, 50)
+        for lease in claim(session, limit=50):
+            commit(session, lease)
+    with db.transaction() as session:
+        jobs.delete(session, made.account_id, made.job_id)
+    retention.retire_jobs(db, 30)
+    with db.transaction() as session:
+        assert session.execute(text("SELECT pg_relation_size('result_chunk')")).scalar_one() == 0

@@ -89,7 +89,7 @@ def test_a_job_is_cancelled_and_deleted_by_its_buttons(page, workers, keep, tmp_
     keep(page, "delete")
     page.get_by_role("button", name="Delete this job").click()
     page.wait_for_url("**/jobs")
-    assert not page.get_by_text("unwanted.csv").count()
+    assert not page.get_by_role("link", name="unwanted.csv").count()
 
 
 def test_rows_are_filtered_in_place(page):

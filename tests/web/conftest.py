@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import text
 
 from core import accounts
 from core.db import Database
 from core.settings import Settings
+from tests.fakes import NullScorer
 from tests.fixtures import Installation
 from web.app import create_app
+from worker.answering import Answering
 
 TOKEN = "the-token"
 CSV = b'id,text\r\n1,I love this\r\n2,"so sad, really"\r\n3,\r\n4,what a surprise\r\n'
@@ -82,3 +86,33 @@ def make_account(db: Database, settings: Settings) -> Callable[[], tuple[uuid.UU
 def other(app: Any, make_account: Callable[[], tuple[uuid.UUID, str]]) -> Asker:
     """Somebody of another account."""
     return Asker(app.test_client(), make_account()[1])
+
+
+@pytest.fixture
+def worker_alive(db: Database, installation: Installation) -> None:
+    """A worker with the installation's model says that it lives; it does nothing."""
+    with db.transaction() as session:
+        session.execute(
+            text("INSERT INTO worker (id, models, slots) VALUES ('w', ARRAY[:model], 1)"),
+            {"model": installation.model.sha256},
+        )
+
+
+@pytest.fixture
+def answering(worker_alive: None, db: Database, installation: Installation) -> Iterator[NullScorer]:
+    """A worker that does nothing but look at the synchronous lane, with the null model."""
+    scorer = NullScorer()
+    worker = Answering(
+        db=db, settings=installation.settings, model=installation.model, scorer=lambda: scorer, worker_id="w/1"
+    )
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(0.005):
+            worker.look()
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    yield scorer
+    over.set()
+    thread.join()

@@ -9,6 +9,7 @@ import uuid
 
 import pytest
 from kombu.exceptions import OperationalError
+from sqlalchemy import text
 
 from core import queue
 from core.states import JobState
@@ -271,10 +272,19 @@ def test_cancelling_keeps_what_is_done_and_is_harmless_twice(ask, installation):
 def test_a_deleted_job_is_gone(ask, installation):
     job_id = ask.upload()
     gone = ask("DELETE", f"/jobs/{job_id}")
-    assert (gone.status_code, gone.data) == (204, b"")
+    assert (gone.status_code, gone.json["id"], gone.json["upload_bytes"]) == (200, job_id, len(CSV))
     assert ask("GET", f"/jobs/{job_id}").status_code == 404
     assert ask("DELETE", f"/jobs/{job_id}").status_code == 404
     assert ask("GET", "/jobs").json["jobs"] == []
+
+
+def test_how_long_a_job_is_kept_may_be_said_with_the_file(ask, installation):
+    said = [ask("POST", "/jobs", data=CSV, content_type="text/csv", query_string={"keep_days": "3"})]
+    said += [ask("POST", "/jobs", **form(("file", CSV, "a.csv"), ("keep_days", "3", None)))]
+    assert [answer.status_code for answer in said] == [202, 202]
+    with installation.db.transaction() as session:
+        assert session.execute(text("SELECT options FROM job")).scalars().all() == [{"keep_days": 3}] * 2
+    assert ask("POST", "/jobs", data=CSV, query_string={"keep_days": "0"}).status_code == 422
 
 
 def untouched():

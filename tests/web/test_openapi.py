@@ -27,6 +27,8 @@ OPERATIONS = [
     ("GET", "/api/v1/jobs/{job_id}/results.jsonl"),
     ("GET", "/api/v1/jobs/{job_id}/rows"),
     ("GET", "/api/v1/jobs/{job_id}/summary"),
+    ("POST", "/api/v1/classify"),
+    ("POST", "/api/v1/preview"),
     ("GET", "/api/v1/models"),
     ("GET", "/api/v1/health"),
     ("GET", "/api/v1/ready"),
@@ -66,7 +68,7 @@ def test_every_error_is_a_problem(document):
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
-def test_routes_keep_to_it_whatever_is_asked(app, ask, installation, method, path):
+def test_routes_keep_to_it_whatever_is_asked(app, ask, installation, answering, method, path):
     """Generated requests, about a job that is there: no 500, and every answer as the document says."""
     job_id = ask.upload()
     installation.run()

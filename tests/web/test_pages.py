@@ -149,7 +149,10 @@ def test_deleting_and_cancelling_by_buttons(client, page, ask):
     assert "Cancelled" in page(f"/jobs/{job_id}")
     assert client.post(f"/jobs/{job_id}/delete", headers=OWN_PAGE).headers["Location"] == "/jobs"
     assert client.get(f"/jobs/{job_id}").status_code == 404
-    assert "Nothing here yet." in page("/jobs")
+    listed = page("/jobs")
+    assert "Nothing here yet." in listed
+    assert "upload.csv is deleted for good: 0 rows, 67 B of file." in listed
+    assert "deleted" not in page("/jobs")
 
 
 def test_the_list_has_older_and_newest(page, ask, monkeypatch):
@@ -199,3 +202,42 @@ def test_every_file_a_page_names_is_served(page, client):
             answer = client.get(address)
             assert answer.status_code == 200, address
             assert "max-age" in answer.headers["Cache-Control"]
+
+
+# --- while it runs ----------------------------------------------------------------------------------------------------
+
+
+def started(installation, ask) -> str:
+    """A job of which some chunks are done."""
+    job_id = ask.upload("".join(["text\n", *(f"line {n}\n" for n in range(1000))]).encode())
+    shift = installation.shift(chunk_records=100, claim_chunks=1, tick_s=0.001)
+    for _ in range(3):
+        shift.tick()
+    return job_id
+
+
+def test_what_is_polled_and_has_not_changed_is_not_sent_again(client, page, ask, installation):
+    job_id = started(installation, ask)
+    html = page(f"/jobs/{job_id}")
+    etag = re.search(r"data-etag='([^']+)'", html)[1]
+    seen = client.get(f"/jobs/{job_id}/live", headers={"If-None-Match": etag})
+    assert (seen.status_code, seen.data) == (304, b"")
+    other = client.get(f"/jobs/{job_id}/live?taxonomy=sentiment", headers={"If-None-Match": etag})
+    assert other.status_code == 200
+    installation.run()
+    over = client.get(f"/jobs/{job_id}/live", headers={"If-None-Match": etag})
+    assert (over.status_code, over.headers["HX-Refresh"]) == (200, "true")
+
+
+def test_the_time_left_is_a_range_around_the_estimate(ask, installation):
+    job = ask("GET", f"/jobs/{started(installation, ask)}").json
+    assert 0 < job["eta_low_s"] < job["eta_s"] < job["eta_high_s"]
+
+
+def test_a_waiting_job_knows_its_place(page, ask, worker_alive):
+    for _ in range(2):
+        ask.upload()
+    job_id = ask.upload()
+    html = page(f"/jobs/{job_id}")
+    assert "place 3 in the queue" in html
+    assert "2 unfinished jobs were here first." in html

@@ -82,3 +82,27 @@ def test_bars_of_a_short_taxonomy_keep_its_order_and_of_a_long_one_go_by_count(m
     many = present.bars({"love": 1, "pride": 5, "fear": 3}, model, "goemotions")
     assert [(bar.label, bar.colour) for bar in many] == [("pride", "joy"), ("fear", "fear"), ("love", "joy")]
     assert present.bars({}, model, "ekman") == []
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [
+        (0.1, 1.5, "under 2 s"),
+        (0.4, 3, "under 3 s"),
+        (4, 9, "4 to 9 s"),
+        (40, 90, "40 to 90 s"),
+        (100, 110, "100 to 110 s"),
+        (118, 122, "about 2 min"),
+        (130, 250, "2 to 4 min"),
+        (3_000, 5_000, "50 to 85 min"),
+        (8_000, 20_000, "2 to 6 h"),
+        (200_000, 400_000, "2 to 5 days"),
+    ],
+)
+def test_a_range_of_seconds_is_said_in_one_unit(low, high, words):
+    assert present.between(low, high) == words
+
+
+@pytest.mark.parametrize(("value", "words"), [(0, "0"), (7, "7"), (99, "99"), (123, "120"), (12_345, "12,000")])
+def test_an_estimated_number_has_two_digits(value, words):
+    assert present.roughly(value) == words

@@ -165,3 +165,15 @@ def test_a_worker_with_work_is_not_deaf(installation, caretaker, monkeypatch):
     for _ in range(3):
         ours._sweep()
     assert not sent
+
+
+def test_a_child_ended_by_its_time_limit_leaves_its_last_words():
+    trace.prepare()
+    ours = trace.Trace()
+    job_id = uuid.uuid4()
+    with pytest.raises(SystemExit), ours.during(job_id, [7]):
+        raise SystemExit  # as Celery's SIGTERM does
+    assert trace.last_words(os.getpid()) == {(job_id, 7)}
+    with pytest.raises(ValueError, match="passing"), ours.during(job_id, [8]):
+        raise ValueError("passing")
+    assert (job_id, 8) not in trace.last_words(os.getpid())

@@ -294,3 +294,19 @@ def test_texts_met_before_are_counted(installation: Installation):
     job_id = installation.accept(b"text\n" + b"the same text\n" * 10)
     installation.run()
     assert installation.status(job_id).rows_identical == 9
+
+
+def test_a_file_that_comes_meanwhile_is_cut_before_the_next_claim(installation: Installation):
+    def on_text(text: str) -> None:
+        if not arrived:
+            arrived.append(installation.accept(b"text\nfine day\n"))
+
+    arrived: list = []
+    long = installation.accept(reviews(120))
+    shift = installation.shift(NullScorer(on_text), chunk_records=10, claim_chunks=1)
+    assert shift._cut()
+    shift._chunks.work_off(float("inf"))
+    assert installation.status(long).rows_done < 120
+    while shift.tick():
+        pass
+    assert {installation.status(job_id).state for job_id in (long, *arrived)} == {JobState.COMPLETED}

@@ -1,8 +1,10 @@
-"""REST API v1, for programs: jobs, their results, and the system's own state."""
+"""REST API v1, for programs: jobs, their results, texts labelled at once, and the system's own state."""
 
 from apiflask import APIFlask
 
+from web.api.classify import classify
 from web.api.jobs import jobs
+from web.api.preview import previews
 from web.api.results import results
 from web.api.system import system
 
@@ -11,5 +13,5 @@ PREFIX = "/api/v1"
 
 def install(app: APIFlask) -> None:
     """Adds every route of the API to the app."""
-    for blueprint in (jobs, results, system):
+    for blueprint in (jobs, results, classify, previews, system):
         app.register_blueprint(blueprint, url_prefix=PREFIX)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from apiflask import APIBlueprint, EmptySchema
+from apiflask import APIBlueprint
 from flask import Response, jsonify, request
 
 import core.jobs
 from web.api.ids import as_job_id, links
 from web.auth import require_account
 from web.intake import create_job
-from web.schemas import AcceptedOut, CreateOptions, JobOut, JobsOut, ListOptions
+from web.schemas import AcceptedOut, CreateOptions, JobOut, JobsOut, ListOptions, RemovedOut
 from web.state import state
 
 TAG = {"name": "Jobs", "description": "One upload to be labelled with one model version."}
@@ -65,10 +65,12 @@ def get_job(job_id: str) -> Any:
     account_id = require_account()
     with state().db.transaction(account_id) as session:
         status = core.jobs.get_status(session, account_id, as_job_id(job_id))
-    response = _job_response(status)
+    # Most answers to those who ask again and again are 304: their body is not even made.
+    unchanged = request.if_none_match.contains_weak(status.etag)
+    response = Response(status=304) if unchanged else _job_response(status)
     response.set_etag(status.etag, weak=True)
     response.headers["Cache-Control"] = "private, no-cache"
-    return response.make_conditional(request)
+    return response
 
 
 @jobs.post("/jobs/<job_id>/cancel")
@@ -85,13 +87,13 @@ def cancel_job(job_id: str) -> Any:
 
 
 @jobs.delete("/jobs/<job_id>")
-@jobs.output(EmptySchema, status_code=204, description="It is gone.")
+@jobs.output(RemovedOut, description="It is gone, and this is what went with it.")
 def delete_job(job_id: str) -> Any:
     """Delete a job, its file and its results, for good."""
     account_id = require_account()
     with state().db.transaction(account_id) as session:
-        core.jobs.delete(session, account_id, as_job_id(job_id))
-    return Response(status=204)
+        removed = core.jobs.delete(session, account_id, as_job_id(job_id))
+    return vars(removed)
 
 
 def _job_response(status: core.jobs.JobStatus) -> Response:
