@@ -59,9 +59,10 @@ def print_table(console: Console, groups: Sequence[Group]) -> None:
 def markdown(facts: dict[str, Any], groups: Sequence[Group]) -> str:
     """The same as Markdown, with how each group was measured."""
     machine = facts["machine"]
+    how_often = f"{facts['rounds']} rounds" if "rounds" in facts else f"seed {facts['seed']}"
     lines = [
         f"{machine['cpu']}, {machine['cores']} cores, {', '.join(machine['instruction_sets'])}; "
-        f"Python {machine['python']}. `{facts['command']}`, {facts['rounds']} rounds. {facts['corpus']}.",
+        f"Python {machine['python']}. `{facts['command']}`, {how_often}. {facts['corpus']}.",
         "",
     ]
     for group in groups:
@@ -75,11 +76,11 @@ def markdown(facts: dict[str, Any], groups: Sequence[Group]) -> str:
     return "\n".join(lines)
 
 
-def write(folder: Path, facts: dict[str, Any], groups: Sequence[Group]) -> None:
-    """Writes results.json and results.md."""
+def write(folder: Path, facts: dict[str, Any], groups: Sequence[Group], name: str = "results") -> None:
+    """Writes <name>.json and <name>.md."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "results.json").write_text(as_json(facts, groups), encoding="utf-8")
-    (folder / "results.md").write_text(markdown(facts, groups), encoding="utf-8")
+    (folder / f"{name}.json").write_text(as_json(facts, groups), encoding="utf-8")
+    (folder / f"{name}.md").write_text(markdown(facts, groups), encoding="utf-8")
 
 
 def _cells(line: Line) -> tuple[str, ...]:
