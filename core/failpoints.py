@@ -3,7 +3,7 @@
 They are armed by the environment of a process and by nothing else, read once: no request, file or row reaches them.
 Unarmed, a failpoint is a look into an empty dictionary.
 
-``EMOBATCH_FAILPOINTS`` holds ``name:pass`` with commas between: at every pass-th time, counted in each process anew, the
+``EMOBATCH_FAILPOINTS`` holds ``name:pass`` with commas between: at every pass-th time, counted in each process, the
 process sends itself SIGKILL. ``name:pass:times`` does so only ``times`` times over all processes, and
 ``name:pass:times:STOP`` sends SIGSTOP in its place: a process frozen right there. ``EMOBATCH_FAILPOINTS_LOG`` names the
 file where each leaves a line, time, name and process id, before it dies; what counts ``times`` is that file.

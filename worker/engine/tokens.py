@@ -50,6 +50,11 @@ class Windows:
         chosen = np.repeat(self.first[texts], per_text) + within
         return Windows(self.ids, self.starts[chosen], self.lengths[chosen], per_text)
 
+    def only(self, windows: NDArray[np.int64]) -> Windows:
+        """Some of the windows, given by their numbers, as if each were a text of its own."""
+        each = np.ones(len(windows), dtype=np.int32)
+        return Windows(self.ids, self.starts[windows], self.lengths[windows], each)
+
     def rectangle(self, batch: NDArray[np.int64]) -> NDArray[np.int64]:
         """(len(batch), length) int64: the ids of windows that are all of one length."""
         return self.ids[self.starts[batch][:, None] + np.arange(self.lengths[batch[0]])].astype(np.int64)

@@ -104,3 +104,19 @@ def test_a_tokenizer_of_another_model_is_refused(write_model: WriteModel) -> Non
     model.tokenizer_path.write_text("{")
     with pytest.raises(ModelDirectoryError, match=r"tokenizer\.json"):
         Tokens(model)
+
+
+def test_some_of_the_texts_keep_their_windows(model: ModelDirectory) -> None:
+    tokens = Tokens(model)
+    texts = ["good", "good and bad " * 60, "bad", "so so " * 80]
+    whole = tokens.windows(texts)
+    assert max(whole.per_text) > 1
+    chosen = [3, 0, 1]
+    some, same = whole.of(np.array(chosen)), tokens.windows([texts[i] for i in chosen])
+    for found, expected in zip(range(len(some.starts)), range(len(same.starts)), strict=True):
+        assert whole.ids[some.starts[found] :][: some.lengths[found]].tolist() == (
+            same.ids[same.starts[expected] :][: same.lengths[expected]].tolist()
+        )
+    assert some.per_text.tolist() == same.per_text.tolist()
+    alone = whole.only(np.array([1]))
+    assert (alone.starts.tolist(), alone.per_text.tolist()) == ([whole.starts[1]], [1])
