@@ -31,7 +31,7 @@ class Setup:
 class Ours:
     """`worker.engine` with one model directory, as a worker loads it."""
 
-    def __init__(self, model: str, precision: str = "auto") -> None:
+    def __init__(self, model: str, precision: str = "float32") -> None:
         self.model = ModelDirectory.load(find_model(model))
         self._engine = load_engine(self.model, threads=0, memory=0, precision=precision)
         self._shapes: list[tuple[int, int]] = []

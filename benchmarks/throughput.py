@@ -42,7 +42,7 @@ def measure(plan: Plan) -> Group:
             factory, *rest = arguments
             return held.enter_context(Remote(factory, *rest))  # type: ignore[arg-type]
 
-        pipeline, ours = hire(Pipeline, plan.model), hire(Ours, plan.model, "float32")
+        pipeline, ours = hire(Pipeline, plan.model), hire(Ours, plan.model)
         best, rate = _best_batch(plan, pipeline)
         rows = plan.rows or max(100, round(rate * (SECONDS_QUICK if plan.quick else SECONDS), -2))
         texts = plan.corpus.texts(int(rows))
@@ -57,12 +57,12 @@ def measure(plan: Plan) -> Group:
             "pipeline_32": f"transformers pipeline, batch {BATCH}",
             "pipeline_best": f"transformers pipeline, its best batch ({best})",
         }
-        lower = hire(Ours, plan.model)  # in the precision that a worker would choose
+        lower = hire(Ours, plan.model, "auto")  # in the precision that a trial would choose
         if "float32" not in lower.call("setup").name:
             runs["lower"] = lambda target: lower.call("label", str(source), str(target))
             names["lower"] = f"emobatch's engine, {lower.call('setup').name}"
         if directory_called(plan.student):
-            student = hire(Ours, plan.student)
+            student = hire(Ours, plan.student, "auto")
             runs["student"] = lambda target: student.call("label", str(source), str(target))
             names["student"] = f"emobatch's engine, {plan.student}"
             group.notes.append(f"student: {plan.student}, {student.call('setup').name}")

@@ -31,7 +31,7 @@ class Settings(BaseSettings):
     engine: str = "auto"
     """``auto`` (torch on CUDA, else ONNX Runtime), ``onnx``, ``torch``; ``null``: a checksum in place of the model, for
     benchmarks and fault tests. Its labels mean nothing."""
-    precision: str = "auto"
+    precision: str = "float32"
     """Of a CPU's products: ``float32``, ``bfloat16``, or ``auto``: bfloat16 where the processor has instructions for it
     and a trial on the first start shows that it is faster and gives the same labels."""
     cache_dir: Path | None = None

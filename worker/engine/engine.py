@@ -146,7 +146,7 @@ def load_engine(
     token_budget: int = 0,
     cache_dir: Path | None = None,
     memory: int = DEFAULT_MEMORY,
-    precision: str = "auto",
+    precision: str = "float32",
 ) -> Engine:
     """Loads `model`. Call it in the process that scores: threads and a GPU's state do not survive a fork.
 

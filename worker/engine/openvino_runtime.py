@@ -9,10 +9,10 @@ within 0.0003 (shipped model, AVX512_BF16).
 from __future__ import annotations
 
 import io
-import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -45,9 +45,13 @@ class OpenvinoRuntime:
             "INFERENCE_NUM_THREADS": threads,
             "INFERENCE_PRECISION_HINT": "bf16",
         }
-        self._compiled = core.compile_model(graph, "CPU", options)
-        self._requests = threading.local()
+        compiled = core.compile_model(graph, "CPU", options)
+        self._requests: SimpleQueue[Any] = SimpleQueue()
+        for _ in range(threads):
+            self._requests.put(compiled.create_infer_request())
         self._pool = ThreadPoolExecutor(threads, "lane")
+        # Its Python binding prepares itself in the first call, and two threads that both are first wait for each other.
+        self._run_one(np.zeros((1, 2), dtype=np.int64))
         version = openvino.__version__.split("-")[0]
         self.name = f"openvino {version}, bfloat16, {threads} lanes"
 
@@ -56,11 +60,12 @@ class OpenvinoRuntime:
         return self._pool.map(self._run_one, batches)  # gives each batch's error to the caller's thread
 
     def _run_one(self, input_ids: NDArray[np.int64]) -> NDArray[np.float32]:
-        request: Any = getattr(self._requests, "own", None)
-        if request is None:
-            request = self._requests.own = self._compiled.create_infer_request()
-        found = request.infer([input_ids], share_inputs=True)  # without the interpreter lock
-        return np.array(found[0], dtype=np.float32)  # a copy: the request writes its next answer in the same place
+        request = self._requests.get()
+        try:
+            found = request.infer([input_ids], share_inputs=True)  # without the interpreter lock
+            return np.array(found[0], dtype=np.float32)  # a copy: the request writes its next answer there
+        finally:
+            self._requests.put(request)
 
 
 def has_bfloat16() -> bool:

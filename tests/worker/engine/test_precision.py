@@ -78,7 +78,7 @@ def test_a_verdict_is_kept_and_a_torn_one_is_found_anew(write_model, tmp_path, m
 def test_a_machine_that_cannot_says_so(write_model: WriteModel, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(precision, "has_bfloat16", lambda: False)
     model = write_model()
-    assert "float32" in load_engine(model, kind="onnx", threads=1, cache_dir=tmp_path).runtime.name
+    assert "float32" in load_engine(model, kind="onnx", threads=1, cache_dir=tmp_path, precision="auto").runtime.name
     with pytest.raises(BadOption, match="cannot compute in bfloat16"):
         load_engine(model, kind="onnx", threads=1, cache_dir=tmp_path, precision="bfloat16")
     with pytest.raises(BadOption, match="no precision 'int3'"):
