@@ -15,12 +15,11 @@ from sqlalchemy import inspect, text
 from sqlalchemy.exc import ProgrammingError
 
 import migrations.run
-from core import ledger
 from core.accounts import issue_key
 from core.db import Database
 from core.models import Base
 from migrations.run import config, downgrade, is_current, newest, upgrade
-from tests.factories import claim, commit, make_cut_job, result_of
+from tests.factories import claim, commit, make_cut_job
 
 
 def test_models_and_migrations_agree(database_url):
