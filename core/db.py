@@ -17,6 +17,7 @@ from typing import Any, Literal, cast
 import psycopg
 from sqlalchemy import Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 
 import core.arrays  # noqa: F401 - psycopg must know them before an engine is made
@@ -92,11 +93,11 @@ class Database:
         """A connection of one's own, outside the pool, in autocommit: to listen on. The caller closes it.
 
         Raises:
-            Unavailable: Postgres does not answer.
+            Unavailable: Postgres does not answer, or every connection is in use.
         """
         try:
             pooled = self.engine.raw_connection()
-        except (psycopg.Error, DBAPIError) as error:
+        except (psycopg.Error, DBAPIError, PoolTimeout) as error:
             raise Unavailable("The database does not answer.", next_step="Try again in a few seconds.") from error
         connection = cast("psycopg.Connection[Any]", pooled.driver_connection)
         pooled.detach()

@@ -9,11 +9,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import psycopg
 import structlog
 from psycopg import sql
+from sqlalchemy import text
 
 from core.db import Database
 from core.errors import Unavailable
@@ -38,6 +39,7 @@ class Listener:
         self._channel = channel
         self._waiting: dict[str, threading.Event] = {}
         self._used = 0.0
+        self._closed = False
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -48,7 +50,7 @@ class Listener:
         with self._lock:
             self._waiting[payload] = event
             self._used = time.monotonic()
-            if self._thread is None:
+            if self._thread is None and not self._closed:
                 self._thread = threading.Thread(target=self._run, name=f"listen-{self._channel}", daemon=True)
                 self._thread.start()
         try:
@@ -56,6 +58,16 @@ class Listener:
         finally:
             with self._lock:
                 self._waiting.pop(payload, None)
+
+    def close(self) -> None:
+        """Closes the connection, for good. Whoever still waits must look by itself."""
+        with self._lock:
+            self._closed = True
+            thread = self._thread
+        if thread:
+            with suppress(Unavailable), self._db.transaction() as session:
+                session.execute(text("SELECT pg_notify(:channel, '')"), {"channel": self._channel})
+            thread.join(LOOK_UP_S)
 
     def _run(self) -> None:
         pause = threading.Event()
@@ -67,7 +79,7 @@ class Listener:
                 wait_s = RECONNECT_S
                 log.warning("listening was interrupted", channel=self._channel, reason=type(error).__name__)
             with self._lock:
-                if not self._waiting:  # closed for want of use, or broken while nobody cared
+                if self._closed or not self._waiting:  # not needed any more, or broken while nobody cared
                     self._thread = None
                     return
             pause.wait(wait_s)
@@ -82,11 +94,13 @@ class Listener:
                         event = self._waiting.get(notification.payload)
                     if event:
                         event.set()
+                    if self._closed:
+                        return
                 connection.execute("SELECT 1")  # a server that vanished without a word is noticed
 
     def _is_idle(self) -> bool:
         with self._lock:
-            return not self._waiting and time.monotonic() - self._used > IDLE_S
+            return self._closed or (not self._waiting and time.monotonic() - self._used > IDLE_S)
 
     def _wake_all(self) -> None:
         with self._lock:

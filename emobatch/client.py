@@ -9,10 +9,9 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Callable, Mapping
-from email.message import Message
-from email.utils import collapse_rfc2231_value
-from pathlib import Path, PurePath
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any, BinaryIO, Literal, Self
 from urllib.parse import quote
 
@@ -20,10 +19,11 @@ import httpx
 
 from core.errors import NotFound
 from emobatch.body import BLOCK, Progress, blocks, name_of, opened
-from emobatch.connection import Connection, read
+from emobatch.connection import Connection, filename_of, read
 from emobatch.job import AcceptedJob, Job, JobPage, RowPage, View
 from emobatch.output import Output
 from emobatch.retry import Patience
+from emobatch.texts import TextLabels, batches, results_from
 
 
 class Client:
@@ -237,7 +237,7 @@ class Client:
                         file.write(block)
                         if progress:
                             progress(file.tell(), length)
-                    return _filename(response)
+                    return filename_of(response)
 
             name = self._connection.persist(attempt)
             return output.settle(name or f"{job_id}.labelled.{form}")
@@ -267,6 +267,24 @@ class Client:
         """Counts of rows by status (``rows``), and of top labels in every taxonomy (``taxonomies``)."""
         return read(self._connection.repeat("GET", _path(job_id, "summary")), dict)
 
+    # --- without a job ----------------------------------------------------------------------------------------
+
+    def classify(self, texts: Sequence[str], view: View | None = None) -> list[TextLabels]:
+        """Labels texts at once, before all jobs: in their order, as many in one request as the server takes.
+
+        A file of thousands is better off as a job, which takes its turn and is kept.
+
+        Raises:
+            BadOption: an option is unknown, or one text is too long to be answered at once.
+            Unavailable: no worker answered, for longer than patience lasts.
+        """
+        found: list[TextLabels] = []
+        for batch in batches(texts):
+            asked = {"texts": list(batch), **(view or View()).params()}
+            response = self._connection.repeat("POST", "/classify", json=asked)
+            found += read(response, partial(results_from, texts=batch))
+        return found
+
 
 def _path(job_id: str, part: str = "") -> str:
     """Where a job's part is; whatever a user types as an id stays one segment."""
@@ -279,13 +297,3 @@ def _yes_no(value: bool | None) -> str | None:
 
 def _given(params: Mapping[str, Any]) -> dict[str, str]:
     return {name: str(value) for name, value in params.items() if value is not None}
-
-
-def _filename(response: httpx.Response) -> str | None:
-    """The name in ``Content-Disposition``, without any folder: a server does not decide where we write."""
-    header = Message()
-    header["Content-Disposition"] = response.headers.get("content-disposition", "")
-    # The one in full Unicode (filename*) comes last.
-    names = [value for key, value in header.get_params([], "content-disposition") if key == "filename"]
-    name = PurePath(collapse_rfc2231_value(names[-1]).replace("\\", "/")).name if names else ""
-    return name if name not in ("", ".", "..") else None

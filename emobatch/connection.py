@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from email.message import Message
+from email.utils import collapse_rfc2231_value
+from pathlib import PurePath
 from typing import Any, TypeVar
 
 import httpx
@@ -96,6 +99,16 @@ def read(response: httpx.Response, parse: Callable[[Any], T]) -> T:
             f"{response.request.url} did not answer as an emobatch server does ({type(error).__name__}: {error}).",
             next_step="Check the address, and that server and client have the same version.",
         ) from error
+
+
+def filename_of(response: httpx.Response) -> str | None:
+    """The name in ``Content-Disposition``, without any folder: a server does not decide where we write."""
+    header = Message()
+    header["Content-Disposition"] = response.headers.get("content-disposition", "")
+    # The one in full Unicode (filename*) comes last.
+    names = [value for key, value in header.get_params([], "content-disposition") if key == "filename"]
+    name = PurePath(collapse_rfc2231_value(names[-1]).replace("\\", "/")).name if names else ""
+    return name if name not in ("", ".", "..") else None
 
 
 def _refusal(response: httpx.Response) -> Exception:

@@ -35,7 +35,7 @@ class AcceptedJob:
 
 @dataclass(frozen=True)
 class Job:
-    """One job at one moment. `rate` is rows per second; `eta_s` seconds, None when unknown; times are UTC."""
+    """One job at one moment. `rate` is rows per second; times are UTC."""
 
     id: str
     filename: str
@@ -51,6 +51,9 @@ class Job:
     rows_failed: int
     rate: float | None
     eta_s: float | None
+    """Seconds left, if they can be known; and as a range:"""
+    eta_low_s: float | None
+    eta_high_s: float | None
     waiting_for: str | None
     """A sentence that says why nothing moves, if nothing does."""
     error: EmobatchError | None
@@ -101,6 +104,8 @@ class Job:
             rows_failed=fields["rows_failed"],
             rate=fields.get("rate"),
             eta_s=fields.get("eta_s"),
+            eta_low_s=fields.get("eta_low_s"),
+            eta_high_s=fields.get("eta_high_s"),
             waiting_for=fields.get("waiting_for"),
             error=EmobatchError.from_dict(error) if error else None,
             fields=fields,

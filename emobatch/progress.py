@@ -84,8 +84,16 @@ def row_figures(job: Job) -> str:
     elif job.rate:
         parts.append(f"{job.rate:,.{1 if job.rate < 10 else 0}f} rows/s")
         if job.eta_s is not None:
-            parts.append(f"{duration(job.eta_s)} left")
+            parts.append(f"{_time_left(job)} left")
     return ", ".join(parts)
+
+
+def _time_left(job: Job) -> str:
+    """A range, where its ends differ in words."""
+    ends = [duration(end) for end in (job.eta_low_s, job.eta_high_s) if end is not None]
+    if len(ends) < 2:  # a server that knows of no range
+        return duration(job.eta_s or 0)
+    return ends[0] if ends[0] == ends[1] else " to ".join(ends)
 
 
 def bytes_figures(done: int, total: int) -> str:

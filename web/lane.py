@@ -59,6 +59,10 @@ class Lane:
         finally:
             self._places.release()
 
+    def close(self) -> None:
+        """Stops listening for answers."""
+        self._listener.close()
+
     def check(self, texts: Sequence[str]) -> None:
         """Raises BadOption if these texts are too many or too long to be answered at once."""
         most, room = self._settings.classify_texts, self._settings.chunk_text_bytes

@@ -25,8 +25,8 @@ class PreviewRowOut(BaseModel):
 class EstimateOut(BaseModel):
     """A range; the same number twice where it is known."""
 
-    low: float
-    high: float
+    low: int | float
+    high: int | float
 
 
 class PreviewOut(BaseModel):

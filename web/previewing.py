@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from apiflask import APIBlueprint
-from flask import Flask, make_response, render_template, request
+from flask import Flask, render_template, request
 
 from core.errors import BadOption, EmobatchError, NotSignedIn, Unavailable
 from core.preview import Preview, RowEstimate
@@ -27,9 +27,6 @@ from web.state import state
 previewing = APIBlueprint("previewing", __name__, enable_openapi=False)
 
 COLUMNS_SHOWN = 12
-
-AGAIN = "again"
-"""The event at which a part of the page asks once more, after a while."""
 
 MAX_LABELS_BODY = 1024 * 1024
 """The texts of a sample, each character of which a form may write as twelve bytes."""
@@ -123,9 +120,7 @@ def post_labels() -> Any:
     try:
         said = forecast.label_texts(texts, rows, PreviewOptions())
     except Unavailable as error:
-        answer = make_response(render_template("_preview_labels.html", missing=problems.of_error(error)))
-        answer.headers["HX-Trigger"] = AGAIN
-        return answer
+        return problems.ask_again(render_template("_preview_labels.html", missing=problems.of_error(error)))
     return render_template(
         "_preview_labels.html",
         results=said.results[:SHOWN],

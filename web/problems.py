@@ -112,6 +112,16 @@ def answer(document: dict[str, Any], headers: dict[str, str] | None = None) -> B
     return response
 
 
+def ask_again(part: str) -> BaseResponse:
+    """A part of a page that says what could not be had just now: htmx is told to ask once more, after a while.
+
+    Whatever asks must have `again` among its triggers.
+    """
+    response = make_response(part)
+    response.headers["HX-Trigger"] = "again"
+    return response
+
+
 def _on_emobatch_error(error: EmobatchError) -> BaseResponse:
     document = of_error(error)
     if document["status"] >= 500:

@@ -65,6 +65,11 @@ class State:
             lane=Lane(db, settings, model, ringer),
         )
 
+    def close(self) -> None:
+        """Closes every connection that this app has opened."""
+        self.lane.close()
+        self.db.close()
+
 
 def state() -> State:
     """The state of the app that serves the current request."""

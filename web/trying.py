@@ -10,7 +10,7 @@ from apiflask import APIBlueprint
 from flask import Flask, render_template, request
 
 from core.classify_requests import Answer
-from core.errors import BadOption, EmobatchError
+from core.errors import BadOption, EmobatchError, Unavailable
 from core.registry import ModelVersion, version_of
 from core.results import ResultOptions
 from core.results.labels import Labeller, RowLabels, StoredChunk
@@ -90,14 +90,15 @@ def post_try() -> Any:
     """A text: what is said of it, for htmx; else the whole page with it."""
     text = request.form.get("text", "")
     taxonomy = request.form.get("taxonomy") or state().model.default_taxonomy
-    said, problem = None, None
+    said, problem, is_worth_another = None, None, False
     try:
         said = _said(text, taxonomy)
     except EmobatchError as error:
-        problem = problems.of_error(error)
+        problem, is_worth_another = problems.of_error(error), isinstance(error, Unavailable)
     if "HX-Request" in request.headers:
         # A wait for a worker is no fault of the page: it is said in its place, not as a server that is away.
-        return render_template("_said.html", said=said, problem=problem, taxonomy=taxonomy)
+        part = render_template("_said.html", said=said, problem=problem)
+        return problems.ask_again(part) if is_worth_another else part
     page = render_template("try.html", text=text, said=said, problem=problem, taxonomy=taxonomy)
     return page, problem["status"] if problem else 200
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import uuid
 
+import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from core import classify_requests
 from core.classify_requests import CHANNEL, Answer
@@ -107,14 +109,20 @@ def test_the_table_is_not_logged(db):
 PATIENCE_S = 30
 
 
+@pytest.fixture
+def listener(web_db):
+    made = Listener(web_db, CHANNEL)
+    yield made
+    made.close()
+
+
 def ready(listener: Listener) -> None:
     """Returns once it listens: everybody is woken then."""
     with listener.expecting("nothing") as woken:
         assert woken.wait(PATIENCE_S)
 
 
-def test_an_answer_wakes_the_one_who_waits_for_it(db, web_db):
-    listener = Listener(web_db, CHANNEL)
+def test_an_answer_wakes_the_one_who_waits_for_it(db, listener):
     ready(listener)
     request_id = submit(db)
     with listener.expecting(str(request_id)) as mine, listener.expecting(str(uuid.uuid4())) as another:
@@ -124,8 +132,7 @@ def test_an_answer_wakes_the_one_who_waits_for_it(db, web_db):
         assert not another.is_set()
 
 
-def test_a_broken_connection_is_opened_again_and_everybody_looks(web_db, database_url):
-    listener = Listener(web_db, CHANNEL)
+def test_a_broken_connection_is_opened_again_and_everybody_looks(listener, database_url):
     ready(listener)
     with listener.expecting("mine") as mine:
         mine.clear()
@@ -141,11 +148,31 @@ def test_a_broken_connection_is_opened_again_and_everybody_looks(web_db, databas
         assert mine.wait(PATIENCE_S)
 
 
-def test_a_connection_that_nobody_needs_is_closed_and_opened_again(web_db, monkeypatch):
+def test_a_connection_that_nobody_needs_is_closed_and_opened_again(listener, monkeypatch):
     monkeypatch.setattr("core.listener.IDLE_S", 0)
     monkeypatch.setattr("core.listener.LOOK_UP_S", 0.01)
-    listener = Listener(web_db, CHANNEL)
     for _ in range(2):
         ready(listener)
         listener._thread and listener._thread.join(PATIENCE_S)
         assert listener._thread is None
+
+
+def test_closing_leaves_no_connection_and_no_thread(listener, db):
+    ready(listener)
+    thread = listener._thread
+    listener.close()
+    assert not thread.is_alive()
+    with db.transaction() as session:
+        found = text(
+            "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND datname = current_database()"
+        )
+        assert session.execute(found).scalar_one() == 0
+
+
+def test_a_pool_without_a_free_connection_only_delays_the_listening(listener, web_db, monkeypatch):
+    def none_free() -> None:
+        monkeypatch.undo()
+        raise PoolTimeout("QueuePool limit reached")
+
+    monkeypatch.setattr(web_db.engine, "raw_connection", none_free)
+    ready(listener)

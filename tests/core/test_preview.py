@@ -24,19 +24,19 @@ def look(data: bytes, size: int = PREVIEW_BYTES, text_column: str | None = None,
     return preview(data[:size], n_bytes=len(data), overrides=Overrides(**overrides), text_column=text_column)
 
 
-def whole(data: bytes, **overrides):
-    """What a job makes of the file: format, records."""
+def format_of(data: bytes):
+    """What a job takes the file for."""
     check = StreamCheck()
     check.feed(data)
-    found = detect(lambda start, length: data[start : start + length], check.finish(), Overrides(**overrides))
-    return found, list(RecordReader([data], found))
+    return detect(lambda start, length: data[start : start + length], check.finish(), Overrides())
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("n", [3, 20_000])
 def test_it_is_what_the_job_will_find(n, delimiter):
     data = rows(n, delimiter=delimiter).encode()
-    found, records = whole(data)
+    found = format_of(data)
+    records = list(RecordReader([data], found))
     seen = look(data)
     assert seen.format == found
     assert seen.records == records[: len(seen.records)]
@@ -49,20 +49,20 @@ def test_it_is_what_the_job_will_find(n, delimiter):
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-8-sig", "cp1252", "shift_jis"])
 def test_a_cut_through_a_character_is_no_other_encoding(encoding):
-    extra = " 日本語のテキスト" if encoding not in ("cp1252",) else " schöne Grüße"
-    data = rows(12_000, extra=extra).encode(encoding)
-    expected = look(data).format.encoding
-    for size in range(PREVIEW_BYTES, PREVIEW_BYTES + 6):
-        seen = look(data, size)
+    extra = (" schöne Grüße" if encoding == "cp1252" else "日本語のテキスト") * 12  # the cut is in the middle of it
+    text = rows(6_000, extra=extra)
+    expected = format_of(text.encode(encoding)).encoding
+    for shift in range(6):
+        seen = look(("_" * shift + text).encode(encoding))
         assert seen.format.encoding == expected
         assert seen.records[-1].cells[1].endswith(extra)
         assert seen.problem is None
 
 
 def test_wherever_it_is_cut_only_whole_rows_are_shown():
-    data = ("id,body\n" + '7,"two\nlines, ""quoted"""\n' * 20_000).encode()
-    for size in range(PREVIEW_BYTES, PREVIEW_BYTES + 30):
-        seen = look(data, size)
+    text = "id,body\n" + '7,"two\nlines, ""quoted"""\n' * 20_000
+    for shift in range(30):
+        seen = look(("_" * shift + text).encode())
         assert {tuple(record.cells) for record in seen.records} == {("7", 'two\nlines, "quoted"')}
         assert seen.warnings == ()
 
@@ -147,3 +147,10 @@ def test_the_number_of_rows_lies_within_the_range(grows):
     if not grows:  # a head says nothing of a file that changes later
         assert found.low <= 40_000 <= found.high
         assert found.high < 1.3 * found.low
+
+
+def test_rows_of_which_few_fit_into_the_head_are_estimated_too():
+    data = ("id,body\n" + "".join(f"{n},{'word ' * 6_000}\n" for n in range(100, 200))).encode()
+    found = look(data)
+    assert len(found.records) == 8
+    assert found.rows.low <= 100 <= found.rows.high <= 110

@@ -31,6 +31,7 @@ ROUTES = {
     ("GET", r"/jobs/([^/]+)/results\.(?:csv|jsonl)"): "results",
     ("GET", r"/jobs/([^/]+)/rows"): "rows",
     ("GET", r"/jobs/([^/]+)/summary"): "summary",
+    ("POST", r"/classify"): "classify",
 }
 
 
@@ -83,6 +84,8 @@ class FakeApi:
         """Fields of a status that a test wants otherwise."""
         self.filename = "reviews.labelled.csv"
         self.result = b"text,emotion\r\nfine,joy\r\n"
+        self.swallow = 0
+        """Results that are missing from an answer of `classify`."""
         self.jobs: dict[str, dict[str, Any]] = {}
         self.keys: dict[str, tuple[bytes, dict[str, Any]]] = {}
 
@@ -147,6 +150,8 @@ class FakeApi:
             "rows_failed": job["rows"] if job["cancelled"] else 0,
             "rate": 12.5,
             "eta_s": 3.0,
+            "eta_low_s": 2.0,
+            "eta_high_s": 4.0,
             "waiting_for": None,
             "error": None,
             "warnings": [],
@@ -177,6 +182,16 @@ class FakeApi:
 
     def _summary(self, asked: Asked, job_id: str) -> Answer:
         return _json({"rows": {"total": 1}, "taxonomies": {"ekman": {"joy": 1}}})
+
+    def _classify(self, asked: Asked) -> Answer:
+        texts = json.loads(asked.body)["texts"]
+        if not 1 <= len(texts) <= 64 or sum(map(len, texts)) > 32_768:
+            return problem(422, "bad_option", f"There are {len(texts)} texts.")
+        said = {"emotion_score": 0.9, "emotions": ["joy"], "sentiment": "positive", "sentiment_score": 0.8}
+        results = [said | {"emotion": f"as {text[:20]}", "row_status": "ok"} for text in texts]
+        return _json(
+            {"model_version": "1", "model_sha256": "m", "taxonomy": "ekman", "results": results[self.swallow :]}
+        )
 
 
 def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Answer:

@@ -274,7 +274,7 @@ def test_status_goes_to_stdout(run, job_id):
         "job     4f0c",
         "file    ünï.csv",
         "state   running",
-        "so far  0 of 40 rows, 12 rows/s, 3.0 s left",
+        "so far  0 of 40 rows, 12 rows/s, 2.0 s to 4.0 s left",
     ]
     assert json.loads(run("status", job_id, "--json").out)["state"] == "running"
 

@@ -33,6 +33,14 @@ def job(**changes: Any) -> Job:
     [
         ({}, "1,234 of 5,000 rows"),
         ({"rate": 350.4, "eta_s": 185.0}, "1,234 of 5,000 rows, 350 rows/s, 3 min 5 s left"),
+        (
+            {"rate": 350.4, "eta_s": 40.0, "eta_low_s": 30.2, "eta_high_s": 65.0},
+            "1,234 of 5,000 rows, 350 rows/s, 30 s to 1 min 5 s left",
+        ),
+        (
+            {"rate": 350.4, "eta_s": 40.0, "eta_low_s": 39.8, "eta_high_s": 40.3},
+            "1,234 of 5,000 rows, 350 rows/s, 40 s left",
+        ),
         ({"rate": 3.25}, "1,234 of 5,000 rows, 3.2 rows/s"),
         ({"rows_total_final": False, "rate": 80.0}, "1,234 of at least 5,000 rows, 80 rows/s"),
         ({"rows_total": 0}, "reading the file"),

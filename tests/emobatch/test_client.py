@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import socket
 from dataclasses import replace
@@ -266,6 +267,58 @@ def test_rows_and_summary(api, client, job_id):
         "scores": "all",
     }
     assert client.summary(job_id)["taxonomies"] == {"ekman": {"joy": 1}}
+
+
+# --- without a job ----------------------------------------------------------------------------------------------------
+
+
+def sizes(api) -> list[int]:
+    return [len(json.loads(asked.body)["texts"]) for asked in api.asked]
+
+
+def test_texts_are_labelled_in_order_whatever_their_number(api, client):
+    results = client.classify([f"text {n}" for n in range(150)], View("goemotions", 0.4, "all"))
+    assert [result.emotion for result in results] == [f"as text {n}" for n in range(150)]
+    assert (results[0].emotions, results[0].sentiment, results[0].row_status) == (("joy",), "positive", "ok")
+    assert sizes(api) == [64, 64, 22]
+    asked = json.loads(api.asked[0].body)
+    assert (asked["taxonomy"], asked["threshold"], asked["scores"]) == ("goemotions", "0.4", "all")
+
+
+@pytest.mark.parametrize(
+    ("lengths", "expected"),
+    [
+        ([], []),
+        ([0] * 65, [64, 1]),
+        ([32_768, 0, 1], [2, 1]),
+        ([20_000, 12_768, 1, 20_000], [2, 2]),
+        ([1, 32_768, 32_767, 1], [1, 1, 2]),
+    ],
+)
+def test_long_texts_are_sent_in_fewer_at_a_time(api, client, lengths, expected):
+    texts = [chr(97 + n % 26) * length for n, length in enumerate(lengths)]
+    assert [result.emotion for result in client.classify(texts)] == [f"as {text[:20]}" for text in texts]
+    assert sizes(api) == expected
+
+
+def test_a_text_that_is_too_long_for_any_request_is_refused_by_the_server(api, client):
+    with pytest.raises(errors.BadOption):
+        client.classify(["x", "y" * 32_769])
+    assert sizes(api) == [1, 1]
+
+
+@pytest.mark.parametrize("fault", [DROPPED, LOST, problem(503, "unavailable", headers={"Retry-After": "2"})])
+def test_texts_are_sent_again_when_nobody_answers(api, client, slept, fault):
+    api.faults["classify"] = [fault]
+    assert [result.emotion for result in client.classify(["x"])] == ["as x"]
+    assert sizes(api) == [1, 1]
+    assert slept == [2.0] or fault.status <= 0
+
+
+def test_results_that_do_not_belong_to_the_texts_are_no_answer(api, client):
+    api.swallow = 1
+    with pytest.raises(ServerFailed, match="1 results for 2 texts"):
+        client.classify(["x", "y"])
 
 
 # --- downloads --------------------------------------------------------------------------------------------------------

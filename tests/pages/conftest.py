@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from emobatch.stack import leftovers
 from emobatch.stack.home import Home
+from emobatch.stack.postgres import DATABASE, Postgres
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -54,6 +57,14 @@ class Workers:
         """Stops its processes where they are."""
         for process in leftovers.find(self._home)["worker"]:
             process.suspend()
+
+    def lose(self) -> None:
+        """Stops them, and nobody has heard of them for an hour."""
+        self.hold()
+        port = json.loads((self._home.root / "ports.json").read_text())["postgres"]
+        postgres = Postgres(self._home, self._home.secrets(), port)
+        with psycopg.connect(postgres.admin_url, dbname=DATABASE) as connection:
+            connection.execute("UPDATE worker SET heartbeat = now() - interval '1 hour'")
 
     def release(self) -> None:
         """They go on."""

@@ -111,6 +111,27 @@ def test_rows_are_shown_while_no_worker_has_time(page, workers):
     expect_labels(page)
 
 
+def test_labels_are_asked_for_again_while_no_worker_is_alive(page, workers, keep):
+    workers.lose()
+    choose(page, EXAMPLE)
+    expect(page.locator("#preview-time")).to_contain_text("No worker is alive")
+    keep(page, "preview-no-worker")
+    expect_labels(page, 0)
+    workers.release()
+    expect_labels(page)
+    expect(page.locator("#preview-time")).to_contain_text("of work")
+
+
+def test_a_typed_text_is_asked_about_again_while_no_worker_is_alive(page, local_stack, workers, keep):
+    workers.lose()
+    page.goto(f"{local_stack.url}/try")
+    page.keyboard.type("I love this so much, thank you!")
+    expect(page.locator("#said")).to_contain_text("No worker is alive")
+    keep(page, "try-no-worker")
+    workers.release()
+    expect(page.locator("#said .said-top")).to_contain_text("joy", timeout=60_000)
+
+
 def test_pasted_text_is_a_file(page):
     page.evaluate("""() => {
         const data = new DataTransfer();

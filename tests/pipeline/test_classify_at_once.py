@@ -5,6 +5,8 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from emobatch.client import Client
+from emobatch.job import View
 from tests.pipeline.test_pipeline import upload, wait
 
 TEXTS = ["I love this so much, thank you!", "I miss her every day and I cannot stop crying.", "word " * 900, ""]
@@ -45,6 +47,18 @@ def test_it_is_answered_while_a_long_job_runs(api):
             api.post(f"/jobs/{job_id}/cancel")
             break
     assert answered == 5, status
+
+
+def test_the_client_labels_any_number_of_texts(api, local_stack):
+    texts = [*TEXTS, *(f"number {n}" for n in range(70))]
+    with Client(local_stack.url, local_stack.token) as client:
+        results = client.classify(texts, View("goemotions", scores="all"))
+    assert len(results) == 74
+    assert [result.row_status for result in results[:4]] == [
+        result["row_status"] for result in classify(api, taxonomy="goemotions")
+    ]
+    assert results[0].emotion in {"love", "gratitude"}
+    assert results[0].fields["scores"][results[0].emotion] == pytest.approx(results[0].emotion_score, abs=1e-3)
 
 
 def test_sixty_four_texts_come_back_in_order(api):

@@ -18,6 +18,7 @@ from core.settings import Settings
 from tests.fakes import NullScorer
 from tests.fixtures import Installation
 from web.app import create_app
+from web.state import EXTENSION
 from worker.answering import Answering
 
 TOKEN = "the-token"
@@ -43,15 +44,19 @@ class Asker:
 
 
 @pytest.fixture
-def make_app(installation: Installation) -> Callable[..., Any]:
-    """Makes the app, with any settings changed."""
+def make_app(installation: Installation) -> Iterator[Callable[..., Any]]:
+    """Makes the app, with any settings changed; its connections are closed with the test."""
+    apps: list[Any] = []
 
     def make(**changes: object) -> Any:
         made = create_app(installation.settings.model_copy(update=changes))
         made.testing = False  # errors are answered as they are to users
+        apps.append(made)
         return made
 
-    return make
+    yield make
+    for made in apps:
+        made.extensions[EXTENSION].close()
 
 
 @pytest.fixture

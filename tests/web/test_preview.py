@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
+from sqlalchemy import text
 
 from core.preview import PREVIEW_BYTES
 from tests.web.conftest import CSV, TOKEN
+from web.state import EXTENSION
 
 OWN_PAGE = {"Sec-Fetch-Site": "same-origin", "HX-Request": "true"}
 LONG = "id;text\n" + "".join(f"{n};number {n} is a longer text than most of them\n" for n in range(20_000))
@@ -57,6 +60,25 @@ def test_the_beginning_of_a_long_file_is_enough(ask, answering):
     assert len(seen["rows"]) == 20
     assert seen["rows_total"]["low"] <= 20_000 <= seen["rows_total"]["high"]
     assert len(answering.calls[-1]) == 64
+
+
+def test_the_time_is_that_of_the_sample_on_all_live_workers(ask, app, answering, db, installation, monkeypatch):
+    lane = app.extensions[EXTENSION].lane
+    classify = lane.classify
+    monkeypatch.setattr(lane, "classify", lambda *asked: replace(classify(*asked), scored_s=6.4))
+    model = installation.model.sha256
+    for name, slots, heartbeat in (("two", 3, "0 s"), ("silent", 50, "1 h")):
+        with db.transaction() as session:
+            session.execute(
+                text(
+                    "INSERT INTO worker (id, models, slots, heartbeat)"
+                    " VALUES (:name, ARRAY[:model], :slots, now() - CAST(:heartbeat AS interval))"
+                ),
+                {"name": name, "model": model, "slots": slots, "heartbeat": heartbeat},
+            )
+    seen = preview(ask, "".join(LONG.splitlines(keepends=True)[:129]).encode()).json
+    assert seen["rows_total"] == {"low": 128, "high": 128}
+    assert seen["seconds"] == pytest.approx({"low": 3.2, "high": 6.4})  # 128 rows, 0.1 s each, four slots; twice that
 
 
 def test_options_change_it_as_they_change_a_job(ask, answering):
@@ -165,6 +187,7 @@ def test_labels_that_cannot_come_are_said_quietly(show, client):
     answer = client.post("/preview/labels", data={"text": "x", "low": "1", "high": "1"}, headers=OWN_PAGE)
     assert answer.status_code == 200
     assert "No worker is alive" in answer.text
+    assert answer.headers["HX-Trigger"] == "again"
 
 
 def test_what_stands_in_a_file_is_never_markup(show):
@@ -205,6 +228,9 @@ def test_try_it_says_why_it_cannot(client, db):
     part = client.post("/try", data={"text": "x"}, headers=OWN_PAGE)
     assert part.status_code == 200
     assert "No worker is alive" in part.text
+    assert part.headers["HX-Trigger"] == "again"
     whole = client.post("/try", data={"text": "x"}, headers={"Sec-Fetch-Site": "same-origin"})
     assert whole.status_code == 503
-    assert "unknown" in client.post("/try", data={"text": "x", "taxonomy": "y"}, headers=OWN_PAGE).text
+    wrong = client.post("/try", data={"text": "x", "taxonomy": "y"}, headers=OWN_PAGE)
+    assert "unknown" in wrong.text
+    assert "HX-Trigger" not in wrong.headers
