@@ -51,7 +51,7 @@ class Lane:
             BadOption: too many, or too long together.
             Unavailable: no worker is alive or none had time; or too many wait already.
         """
-        self.check(texts)
+        self._check(texts)
         if not self._places.acquire(blocking=False):
             raise Unavailable("Too many requests are waiting for a worker.", next_step=_COME_BACK)
         try:
@@ -63,17 +63,6 @@ class Lane:
         """Stops listening for answers."""
         self._listener.close()
 
-    def check(self, texts: Sequence[str]) -> None:
-        """Raises BadOption if these texts are too many or too long to be answered at once."""
-        most, room = self._settings.classify_texts, self._settings.chunk_text_bytes
-        if not 1 <= len(texts) <= most:
-            raise BadOption(f"There are {len(texts)} texts; send 1 to {most}.", next_step="Upload a file for more.")
-        if sum(map(len, texts)) > room:
-            raise BadOption(
-                f"The texts have more than {room:,} characters together.",
-                next_step="Send fewer at a time, or upload a file.",
-            )
-
     def fitting(self, texts: Sequence[str]) -> list[int]:
         """Which of these texts fit into one request: indices, taking each in turn that still has room."""
         left = self._settings.chunk_text_bytes
@@ -83,6 +72,16 @@ class Lane:
                 chosen.append(index)
                 left -= len(wanted)
         return chosen
+
+    def _check(self, texts: Sequence[str]) -> None:
+        most, room = self._settings.classify_texts, self._settings.chunk_text_bytes
+        if not 1 <= len(texts) <= most:
+            raise BadOption(f"There are {len(texts)} texts; send 1 to {most}.", next_step="Upload a file for more.")
+        if sum(map(len, texts)) > room:
+            raise BadOption(
+                f"The texts have more than {room:,} characters together.",
+                next_step="Send fewer at a time, or upload a file.",
+            )
 
     def _wait(self, account_id: uuid.UUID, texts: Sequence[str]) -> Answer:
         wait_s = self._settings.classify_wait_s

@@ -12,7 +12,7 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import Flask, render_template, request
 
-from core.errors import BadOption, EmobatchError, NotSignedIn, Unavailable
+from core.errors import BadOption, EmobatchError, Unavailable
 from core.preview import Preview, RowEstimate
 from core.registry import version_of
 from core.table import Record
@@ -100,8 +100,6 @@ def post_preview() -> Any:
     """The first bytes of a file: what they look like. A file that cannot be shown is told why, in the same place."""
     try:
         found = forecast.read_head(parse(PreviewOptions, request.args))
-    except NotSignedIn:
-        raise
     except EmobatchError as error:
         return render_template("_preview.html", problem=problems.of_error(error))
     return render_template("_preview.html", view=View.of(found))
