@@ -10,12 +10,11 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from sqlalchemy import text
 
 from benchmarks.accounts import Tenant
+from benchmarks.background import Background
 from core.db import Database
 
 LOOK_S = 0.05
@@ -35,7 +34,7 @@ class Arrival:
     over: float
 
 
-class Starts:
+class Starts(Background):
     """Notes when jobs start, for the length of a ``with`` block.
 
     A job keeps the time of its latest claim only, so the ledger is read every `LOOK_S`: what is seen first is the
@@ -43,20 +42,11 @@ class Starts:
     """
 
     def __init__(self, db: Database) -> None:
+        super().__init__()
         self._db = db
         self._waiting: set[uuid.UUID] = set()
         self._started: dict[uuid.UUID, float] = {}
         self._lock = threading.Lock()
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self._over.set()
-        self._thread.join()
 
     def watch(self, job_id: uuid.UUID) -> None:
         """From now on this one too."""

@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from types import TracebackType
-from typing import Self
 
+from benchmarks.background import Background
 from benchmarks.stacks import LocalStack
 
 SAMPLE_S = 0.5
 
 
-class MemoryWatch:
+class MemoryWatch(Background):
     """Samples in the background for the length of a ``with`` block, from its beginning to its end."""
 
     def __init__(self, running: LocalStack) -> None:
+        super().__init__()
         self._running = running
         self._began = time.perf_counter()
-        self._over = threading.Event()
-        self._sampler = threading.Thread(target=self._run, daemon=True)
         self.samples: list[tuple[float, dict[str, int]]] = []
         """(seconds, resident bytes of the largest process of each kind)."""
 
-    def __enter__(self) -> Self:
-        self._sampler.start()
-        return self
-
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self._over.set()
-        self._sampler.join()
+        super().__exit__(kind, error, tb)
         self._sample()
 
     @property

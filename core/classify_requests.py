@@ -99,17 +99,19 @@ def withdraw(session: Session, request_id: uuid.UUID) -> None:
     changed(session, "DELETE FROM classify_request WHERE id = :id", {"id": request_id})
 
 
-_CLAIM = text("""
+_UNANSWERED = """texts IS NOT NULL AND model_sha256 = ANY(:models) AND expires_at > now() AND attempt < :attempts
+    AND (lease_until IS NULL OR lease_until < now())"""
+_CLAIM_ONE = """
 UPDATE classify_request SET attempt = attempt + 1, worker_id = :worker_id,
     lease_until = now() + make_interval(secs => :lease_s)
 WHERE id = (
-    SELECT id FROM classify_request
-    WHERE texts IS NOT NULL AND model_sha256 = ANY(:models) AND expires_at > now() AND attempt < :attempts
-        AND (lease_until IS NULL OR lease_until < now())
-    ORDER BY created_at LIMIT 1 FOR UPDATE SKIP LOCKED
+    SELECT id FROM classify_request WHERE {unanswered} ORDER BY created_at LIMIT 1 FOR UPDATE SKIP LOCKED
 )
 RETURNING id, account_id, texts
-""")
+"""
+_CLAIM = text(_CLAIM_ONE.format(unanswered=_UNANSWERED))
+_COUNT = "SELECT count(*) FROM (SELECT FROM classify_request WHERE {unanswered} LIMIT :most) unanswered"
+_WAITING = text(_COUNT.format(unanswered=_UNANSWERED))
 
 
 def claim(session: Session, *, worker_id: str, models: Sequence[str], lease_s: float) -> ClaimedRequest | None:
@@ -149,17 +151,7 @@ def answer(session: Session, claimed: ClaimedRequest, given: Answer) -> bool:
 
 def waiting(session: Session, models: Sequence[str], most: int) -> int:
     """How many requests could be claimed now, counted up to `most`."""
-    return session.execute(
-        text("""
-        SELECT count(*) FROM (
-            SELECT FROM classify_request
-            WHERE texts IS NOT NULL AND model_sha256 = ANY(:models) AND expires_at > now() AND attempt < :attempts
-                AND (lease_until IS NULL OR lease_until < now())
-            LIMIT :most
-        ) unanswered
-        """),
-        {"models": list(models), "attempts": ATTEMPTS, "most": most},
-    ).scalar_one()
+    return session.execute(_WAITING, {"models": list(models), "attempts": ATTEMPTS, "most": most}).scalar_one()
 
 
 def remove_expired(session: Session) -> int:

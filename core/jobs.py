@@ -16,9 +16,7 @@ from core.errors import LimitExceeded, NotFound
 from core.ledger import RATE_TAU_S, close_job
 from core.models import Chunk, Job, ResultChunk, Upload
 from core.states import ACTIVE_JOB_STATES, ChunkState, IngestState, JobState
-
-WORKER_SILENT_S = 15.0
-"""A worker whose heartbeat is older is not alive."""
+from core.workers import WORKER_SILENT_S
 
 
 @dataclass(frozen=True)

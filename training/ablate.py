@@ -22,9 +22,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from core.errors import EmobatchError
 from training.batches import tokenize
 from training.calibrate import Method, fit_taxonomy
+from training.command import says_errors
 from training.data import Corpus, data_dir, read_corpus
 from training.domain import Domain, domain_figures, read_domain
 from training.evaluate import cross_fitted
@@ -153,6 +153,7 @@ def page(rows: Sequence[Sequence[str]], domain: Domain | None, recipe: Recipe) -
     )
 
 
+@says_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m training.ablate", description=__doc__.split("\n")[0])
@@ -167,22 +168,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.nice(19)
     if options.threads:
         torch.set_num_threads(options.threads)
-    try:
-        recipe, variants = read_variants(options.variants)
-        folder = data_dir(options.data)
-        corpus = read_corpus(folder)
-        domain = read_domain(options.domain, tuple(corpus.groups["ekman"]), folder.parent) if options.domain else None
-        ablation, rows = Ablation(recipe, corpus, domain, options.work / "ablate"), []
-        for variant in variants:
-            if options.only and variant.name not in needed(variants, options.only):
-                continue
-            print(variant.name, file=sys.stderr, flush=True)
-            rows.append(ablation.row(variant))
-            options.out.mkdir(parents=True, exist_ok=True)
-            (options.out / "ablations.md").write_text(page(rows, domain, recipe), encoding="utf-8")
-    except EmobatchError as error:
-        print(error, file=sys.stderr)
-        return 2
+    recipe, variants = read_variants(options.variants)
+    folder = data_dir(options.data)
+    corpus = read_corpus(folder)
+    domain = read_domain(options.domain, tuple(corpus.groups["ekman"]), folder.parent) if options.domain else None
+    ablation, rows = Ablation(recipe, corpus, domain, options.work / "ablate"), []
+    for variant in variants:
+        if options.only and variant.name not in needed(variants, options.only):
+            continue
+        print(variant.name, file=sys.stderr, flush=True)
+        rows.append(ablation.row(variant))
+        options.out.mkdir(parents=True, exist_ok=True)
+        (options.out / "ablations.md").write_text(page(rows, domain, recipe), encoding="utf-8")
     print(options.out / "ablations.md")
     return 0
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import cohen_kappa_score
 
-from core.errors import EmobatchError, InputError, UnknownColumn
+from core.errors import InputError, UnknownColumn
+from training.command import says_errors
 from training.contender import DECLARE, Contender, ContenderError, Said, open_contender, over, read_labelmap
 from training.data import NEUTRAL, data_dir
 from training.domain import FIGURES, figures_of, read_domain
@@ -178,6 +178,7 @@ def write(folder: Path, found: dict[str, Any], rows: Sequence[Sequence[str]]) ->
     return folder / "compare.md"
 
 
+@says_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m training.compare", description=__doc__.split("\n")[0])
@@ -192,20 +193,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--labels-b", type=Path, help="the same of b")
     parser.add_argument("--out", type=Path, default=Path(), help="folder for the page and the CSV (default: here)")
     options = parser.parse_args(arguments)
-    try:
-        maps = [path and read_labelmap(path) for path in (options.labels_a, options.labels_b)]
-        a, b = (
-            open_contender(name, options.taxonomy, known)
-            for name, known in zip((options.a, options.b), maps, strict=True)
-        )
-        if not set(a.labels) & set(b.labels):
-            raise ContenderError(f"{a.name} and {b.name} have no label in common.", next_step=DECLARE)
-        labels = tuple(dict.fromkeys((*a.labels, *b.labels)))
-        found, rows = compare(a, b, labels, _sheet(options, labels))
-        print(write(options.out, found, rows))
-    except EmobatchError as error:
-        print(error, file=sys.stderr)
-        return 2
+    maps = [path and read_labelmap(path) for path in (options.labels_a, options.labels_b)]
+    a, b = (
+        open_contender(name, options.taxonomy, known) for name, known in zip((options.a, options.b), maps, strict=True)
+    )
+    if not set(a.labels) & set(b.labels):
+        raise ContenderError(f"{a.name} and {b.name} have no label in common.", next_step=DECLARE)
+    labels = tuple(dict.fromkeys((*a.labels, *b.labels)))
+    found, rows = compare(a, b, labels, _sheet(options, labels))
+    print(write(options.out, found, rows))
     return 0
 
 

@@ -10,12 +10,11 @@ no more than TOLERANCE of macro-F1 over the 28 labels may become the default, an
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from core.errors import EmobatchError
 from core.model_directory import directory_called
+from training.command import says_errors
 from training.recipe import RecipeError, read_recipe
 from training.train import arguments_of, build
 
@@ -42,20 +41,17 @@ def verdict(record: Mapping[str, Any]) -> dict[str, Any]:
 _SHOWN = ("macro_f1_28", "macro_f1_ekman7", "accuracy_ekman7_single", "accuracy_six", "ece")
 
 
+@says_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code. A student that is not good enough is a result, not an error."""
     options = arguments_of("python -m training.distil", __doc__, DEFAULT, arguments)
-    try:
-        recipe = read_recipe(options.config)
-        if not any(directory_called(name) for run in recipe.runs for name in run.teachers):
-            raise RecipeError(
-                f"No run of {recipe.name!r} has a model directory as teacher.",
-                next_step="Name one under `teachers`, or train without one: python -m training.train.",
-            )
-        out = build(options)
-    except EmobatchError as error:
-        print(error, file=sys.stderr)
-        return 2
+    recipe = read_recipe(options.config)
+    if not any(directory_called(name) for run in recipe.runs for name in run.teachers):
+        raise RecipeError(
+            f"No run of {recipe.name!r} has a model directory as teacher.",
+            next_step="Name one under `teachers`, or train without one: python -m training.train.",
+        )
+    out = build(options)
     print(json.dumps(verdict(json.loads((out / "training.json").read_text(encoding="utf-8")))))
     return 0
 

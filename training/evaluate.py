@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,11 +25,11 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerFast
 
-from core.errors import EmobatchError
 from core.model_directory import ModelDirectory, find_model
 from training.base import load_classifier
 from training.batches import tokenize
 from training.calibrate import METHOD, Method, fit_all
+from training.command import says_errors
 from training.data import Rows, read_tsv
 from training.figures import Judged, figures, judge, none_if_nan, weighted_figures
 from training.run import predict
@@ -119,6 +118,7 @@ def evaluate(directory: ModelDirectory, rows: Rows, *, cross_fit: bool = False) 
     return cross_fitted(groups_of(directory), logits, rows.gold, method=method_of(directory))
 
 
+@says_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code. Standard output is the JSON object and nothing else."""
     parser = argparse.ArgumentParser(prog="python -m training.evaluate", description=__doc__.split("\n")[0])
@@ -126,12 +126,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", required=True, type=Path, help="labelled rows: a TSV in GoEmotions' format")
     parser.add_argument("--cross-fit", action="store_true", help="refit on one half, report the other")
     options = parser.parse_args(arguments)
-    try:
-        directory = ModelDirectory.load(find_model(options.model), verify=True)
-        result = evaluate(directory, read_tsv(options.data, len(directory.labels)), cross_fit=options.cross_fit)
-    except EmobatchError as error:
-        print(error, file=sys.stderr)
-        return 2
+    directory = ModelDirectory.load(find_model(options.model), verify=True)
+    result = evaluate(directory, read_tsv(options.data, len(directory.labels)), cross_fit=options.cross_fit)
     print(json.dumps({k: v if v is None or k == "n" else round(v, 4) for k, v in result.items()}))
     return 0
 

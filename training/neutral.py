@@ -10,7 +10,6 @@ reported of it is the other part, with everything fitted on the whole of dev, as
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,10 +17,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import EmobatchError
 from core.model_directory import ModelDirectory, find_model
 from core.taxonomy import Calibration, Taxonomy, logit
 from training.calibrate import Method, fit_taxonomy, shifted
+from training.command import says_errors
 from training.data import NEUTRAL, data_dir, gather, read_tsv
 from training.domain import Domain, domain_figures, read_domain
 from training.evaluate import SPLITS, groups_of, logits_of
@@ -186,6 +185,7 @@ def draw(path: Path, taxonomy: Taxonomy, dev: tuple, other: NDArray[np.float16],
     lines(path, shifts.tolist(), curves, "neutral lowered by (logits)", "share of rows")
 
 
+@says_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m training.neutral", description=__doc__.split("\n")[0])
@@ -195,25 +195,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--domain", default="xed", help="a TOML file, or a name in training/domains/")
     parser.add_argument("--out", type=Path, default=DOCS, help="where the page goes")
     options = parser.parse_args(arguments)
-    try:
-        directory = ModelDirectory.load(find_model(options.model), verify=True)
-        folder = data_dir(options.data)
-        gold = read_tsv(folder / "dev.tsv", len(directory.labels))
-        groups = groups_of(directory)["ekman"]
-        domain = read_domain(options.domain, tuple(groups), folder.parent)
-        dev, other = logits_of(directory, gold.texts), logits_of(directory, domain.texts)
-        rows = [row(lever, dev, gold.gold, other, domain) for lever in levers(groups, domain, other)]
-        if options.other:
-            second = ModelDirectory.load(find_model(options.other), verify=True)
-            both = [
-                ((mine.astype(np.float32) + logits_of(second, texts)) / 2).astype(np.float16)
-                for mine, texts in ((dev, gold.texts), (other, domain.texts))
-            ]
-            plain = levers(groups, domain, both[1])[0]
-            rows.append(row(replace(plain, name=f"mean with {second.name}"), both[0], gold.gold, both[1], domain))
-    except EmobatchError as error:
-        print(error, file=sys.stderr)
-        return 2
+    directory = ModelDirectory.load(find_model(options.model), verify=True)
+    folder = data_dir(options.data)
+    gold = read_tsv(folder / "dev.tsv", len(directory.labels))
+    groups = groups_of(directory)["ekman"]
+    domain = read_domain(options.domain, tuple(groups), folder.parent)
+    dev, other = logits_of(directory, gold.texts), logits_of(directory, domain.texts)
+    rows = [row(lever, dev, gold.gold, other, domain) for lever in levers(groups, domain, other)]
+    if options.other:
+        second = ModelDirectory.load(find_model(options.other), verify=True)
+        both = [
+            ((mine.astype(np.float32) + logits_of(second, texts)) / 2).astype(np.float16)
+            for mine, texts in ((dev, gold.texts), (other, domain.texts))
+        ]
+        plain = levers(groups, domain, both[1])[0]
+        rows.append(row(replace(plain, name=f"mean with {second.name}"), both[0], gold.gold, both[1], domain))
     base = f"{directory.name}/neutral"
     draw(options.out / f"{base}.svg", fit_taxonomy("ekman", groups, dev, gold.gold), (dev, gold.gold), other, domain)
     path = options.out / f"{base}.md"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from core.errors import EmobatchError
 from core.model_directory import ModelDirectory, find_model
 from training.base import load_classifier
 from training.calibrate import METHOD, Method, fit_all
+from training.command import says_errors
 from training.data import data_dir, read_corpus
 from training.evaluate import cross_fitted, groups_of, logits_of
 from training.export import export
@@ -52,6 +52,7 @@ def recalibrate(directory: ModelDirectory, method: Method, version: str, data: P
     )
 
 
+@says_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m training.recalibrate", description=__doc__.split("\n")[0])
@@ -61,13 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--data", help="folder of GoEmotions' TSV files (default: EMOBATCH_DATA)")
     options = parser.parse_args(arguments)
-    try:
-        directory = ModelDirectory.load(find_model(options.model), verify=True)
-        method = replace(METHOD, neutral_give=options.neutral_give)
-        print(recalibrate(directory, method, options.version, data_dir(options.data), options.out))
-    except EmobatchError as error:
-        print(error, file=sys.stderr)
-        return 2
+    directory = ModelDirectory.load(find_model(options.model), verify=True)
+    method = replace(METHOD, neutral_give=options.neutral_give)
+    print(recalibrate(directory, method, options.version, data_dir(options.data), options.out))
     return 0
 
 

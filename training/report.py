@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from core.taxonomy import plain
 from training import plots
 from training.baselines import fit_words, majority_logits, words_logits
 from training.card import write_card
+from training.command import says_errors
 from training.data import Corpus, Rows, data_dir, gather, read_corpus
 from training.domain import FIGURES as DOMAIN_FIGURES
 from training.domain import Domain, domain_figures, read_domain
@@ -173,6 +173,7 @@ def report(directory: ModelDirectory, data: Path, domains: Sequence[str], out: P
     return path
 
 
+@says_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m training.report", description=__doc__.split("\n")[0])
@@ -182,12 +183,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=DOCS, help="where the folder of the report goes")
     parser.add_argument("--card", action="store_true", help="write the figures into the model directory's card too")
     options = parser.parse_args(arguments)
-    try:
-        directory = ModelDirectory.load(find_model(options.model), verify=True)
-        print(report(directory, data_dir(options.data), options.domain, options.out, card=options.card))
-    except EmobatchError as error:
-        print(error, file=sys.stderr)
-        return 2
+    directory = ModelDirectory.load(find_model(options.model), verify=True)
+    print(report(directory, data_dir(options.data), options.domain, options.out, card=options.card))
     return 0
 
 

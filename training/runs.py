@@ -8,12 +8,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from core.errors import EmobatchError
+from training.command import says_errors
 from training.plots import learning_curves
 from training.records import RECORDS, keep, read_records
 
@@ -75,6 +74,7 @@ def write(records: Sequence[Mapping[str, Any]], out: Path) -> Path:
     return path
 
 
+@says_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m training.runs", description=__doc__.split("\n")[0])
@@ -82,12 +82,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--records", type=Path, default=RECORDS)
     parser.add_argument("--out", type=Path, default=DOCS, help="where the page goes")
     options = parser.parse_args(arguments)
-    try:
-        for model in options.add:
-            keep(model, options.records)
-    except EmobatchError as error:
-        print(error, file=sys.stderr)
-        return 2
+    for model in options.add:
+        keep(model, options.records)
     print(write(read_records(options.records), options.out))
     return 0
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,8 +21,8 @@ import numpy as np
 import optuna
 from transformers import TrainerCallback
 
-from core.errors import EmobatchError
 from training.batches import tokenize
+from training.command import says_errors
 from training.data import Corpus, data_dir, read_corpus
 from training.evaluate import cross_fitted
 from training.plots import bars
@@ -149,6 +148,7 @@ def _short(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
+@says_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m training.search", description=__doc__.split("\n")[0])
@@ -161,15 +161,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--work", type=Path, default=WORK, help="where the study is kept")
     parser.add_argument("--out", type=Path, default=DOCS, help="where page and plot go")
     options = parser.parse_args(arguments)
-    try:
-        recipe = replace(read_recipe(options.config), name=options.name)
-        corpus = read_corpus(data_dir(options.data), recipe.labels)
-        study = open_study(options.name, options.work / "search")
-        folder = options.work / "search" / f"{options.name}-trial"
-        search(study, recipe, corpus, options.trials, options.share, options.epochs, folder)
-    except EmobatchError as error:
-        print(error, file=sys.stderr)
-        return 2
+    recipe = replace(read_recipe(options.config), name=options.name)
+    corpus = read_corpus(data_dir(options.data), recipe.labels)
+    study = open_study(options.name, options.work / "search")
+    folder = options.work / "search" / f"{options.name}-trial"
+    search(study, recipe, corpus, options.trials, options.share, options.epochs, folder)
     options.out.mkdir(parents=True, exist_ok=True)
     if found := importances(study):
         bars(options.out / "search" / f"{options.name}.svg", found, "what explains the trials' values", "importance")

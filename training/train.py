@@ -26,12 +26,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from core.errors import EmobatchError
 from core.model_directory import directory_called
 from core.taxonomy import sigmoid
 from training.augment import augmented, kept_labels
 from training.batches import tokenize
 from training.calibrate import fit_all
+from training.command import says_errors
 from training.data import Rows, data_dir, read_corpus
 from training.evaluate import SPLITS, cross_fitted
 from training.export import export, half
@@ -233,13 +233,10 @@ def build(options: argparse.Namespace) -> Path:
     return out
 
 
+@says_errors
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    try:
-        print(build(arguments_of("python -m training.train", __doc__, CONFIG, arguments)))
-    except EmobatchError as error:
-        print(error, file=sys.stderr)
-        return 2
+    print(build(arguments_of("python -m training.train", __doc__, CONFIG, arguments)))
     return 0
 
 

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import request
-from sqlalchemy import text
 
 from core.errors import BadOption
-from core.jobs import WORKER_SILENT_S
 from core.preview import Preview, RowEstimate, preview
 from core.registry import version_of
 from core.results.labels import Labeller
+from core.workers import live_slots
 from web.auth import require_account
 from web.lane_schemas import PreviewOptions, results_of
 from web.state import state
@@ -102,16 +101,6 @@ def label_texts(texts: Sequence[str], rows: RowEstimate, options: PreviewOptions
 
 
 def _duration(rows: RowEstimate, row_s: float) -> Duration:
-    slots = max(1, _live_slots())
-    return Duration(rows.low * row_s / slots, SLOWEST * rows.high * row_s / slots)
-
-
-def _live_slots() -> int:
     with state().db.transaction(require_account()) as session:
-        return session.execute(
-            text("""
-            SELECT coalesce(sum(slots), 0) FROM worker
-            WHERE :model = ANY(models) AND heartbeat > now() - make_interval(secs => :silent)
-            """),
-            {"model": state().model.sha256, "silent": WORKER_SILENT_S},
-        ).scalar_one()
+        slots = max(1, live_slots(session, state().model.sha256))
+    return Duration(rows.low * row_s / slots, SLOWEST * rows.high * row_s / slots)

@@ -13,18 +13,16 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from celery import Celery
-from sqlalchemy import text
-from sqlalchemy.orm import Session
 
 from core import classify_requests
 from core.classify_requests import Answer
 from core.db import Database
 from core.errors import BadOption, EmobatchError, Unavailable
-from core.jobs import WORKER_SILENT_S
 from core.listener import Listener
 from core.model_directory import ModelDirectory
 from core.queue import ring
 from core.settings import Settings
+from core.workers import live_slots
 
 LOOK_S = 1.0
 """How often a waiting request looks for its answer, should a notification be lost."""
@@ -89,7 +87,7 @@ class Lane:
         request_id = uuid.uuid4()
         with self._listener.expecting(str(request_id)) as answered:
             with self._db.transaction(account_id) as session:
-                if not self._is_anybody_there(session):
+                if not live_slots(session, self._model.sha256):
                     raise Unavailable("No worker is alive that could answer.", next_step="Start one, or try again.")
                 classify_requests.submit(
                     session, request_id, account_id, model_sha256=self._model.sha256, texts=texts, keep_s=wait_s
@@ -107,16 +105,6 @@ class Lane:
                 raise
         self._withdraw(account_id, request_id)
         raise Unavailable(f"No worker had time within {wait_s:g} seconds.", next_step=_COME_BACK)
-
-    def _is_anybody_there(self, session: Session) -> bool:
-        found = session.scalars(
-            text("""
-            SELECT EXISTS (SELECT FROM worker WHERE :model = ANY(models)
-                AND heartbeat > now() - make_interval(secs => :silent))
-            """),
-            {"model": self._model.sha256, "silent": WORKER_SILENT_S},
-        ).one()
-        return bool(found)
 
     def _withdraw(self, account_id: uuid.UUID, request_id: uuid.UUID) -> None:
         with suppress(EmobatchError), self._db.transaction(account_id) as session:

@@ -7,7 +7,7 @@ is looked at where a child is between two pieces of work; that costs one stateme
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import structlog
@@ -18,9 +18,8 @@ from core.db import Database
 from core.errors import Unavailable
 from core.model_directory import ModelDirectory
 from core.settings import Settings
-from core.states import RowFlag, RowStatus
 from worker import classify
-from worker.classify import Rows, Scorer
+from worker.classify import Scorer, rows_of
 
 log = structlog.get_logger(__name__)
 
@@ -96,16 +95,3 @@ class Answering:
             detail=rows.detail,
             scored_s=time.monotonic() - began,
         )
-
-
-def rows_of(texts: Sequence[str], *, max_text_chars: int, n_labels: int, scope: bytes) -> Rows:
-    """Texts as rows to be scored, treated as the cells of a file are: stripped, capped, empty ones set apart."""
-    stripped = [text.strip() for text in texts]
-    return Rows(
-        texts=[text[:max_text_chars] for text in stripped],
-        flags=[int(RowFlag.CAPPED if len(text) > max_text_chars else 0) for text in stripped],
-        status=[int(RowStatus.OK if text else RowStatus.EMPTY) for text in stripped],
-        logits=np.full((len(stripped), n_labels), np.nan, dtype="<f2"),
-        detail={},
-        scope=scope,
-    )

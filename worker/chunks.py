@@ -32,8 +32,8 @@ from worker.trace import Trace
 
 log = structlog.get_logger(__name__)
 
-Scores = list[tuple[ChunkLease, Rows | None]]
-"""Leases and what came of them; None where a chunk was given back or is no longer ours."""
+Read = list[tuple[ChunkLease, Rows]]
+"""Chunks with their rows."""
 
 
 @dataclass
@@ -48,7 +48,7 @@ class Bundle:
     """
 
     leases: list[ChunkLease]
-    read: list[tuple[ChunkLease, Rows]]
+    read: Read
     together: Together | None
     file_waits: bool
 
@@ -114,10 +114,10 @@ class Chunks:
                 ahead = time.monotonic() < until and not (bundle.isolated or bundle.file_waits)
                 fetching = self._reader.submit(self._fetch if ahead else _nothing)
                 self._between()
-                scores = self._score(bundle)
+                scored = self._score(bundle)
                 if committing:
                     committing.result()
-                committing = self._committer.submit(self._commit, scores)
+                committing = self._committer.submit(self._commit, bundle.leases, scored)
         finally:
             pending: list[Future[Any]] = [fetching, *([committing] if committing else [])]
             wait(pending)
@@ -179,12 +179,11 @@ class Chunks:
             self._postpone(lease, error)
         return None
 
-    def _score(self, bundle: Bundle) -> Scores:
-        """The rows of a bundle's chunks, scored."""
-        none: Scores = [(lease, None) for lease in bundle.leases]
+    def _score(self, bundle: Bundle) -> Read:
+        """The chunks of a bundle that are scored now; none where they were given back or are no longer ours."""
         job_id = bundle.leases[0].source.job_id
         if not bundle.read or all(self._heartbeat.lost(lease) for lease in bundle.leases):
-            return none
+            return []
         scorer = self._scorer()
         began = time.monotonic()
         try:
@@ -195,30 +194,26 @@ class Chunks:
                     isolated.score(self._db, self._settings, *bundle.read[0], scorer)
         except StaleLease:
             log.info("isolated chunk lost", job_id=str(job_id), chunk=bundle.leases[0].chunk_no)
-            return none
+            return []
         except Unavailable as error:
             self._postpone(bundle.leases[0], error)
-            return none
+            return []
         if not bundle.isolated:
             self._learn(time.monotonic() - began, [rows for _, rows in bundle.read])
-        scored: Scores = list(bundle.read)
-        done = {lease.chunk_no for lease, _ in scored}
-        return [*scored, *((lease, None) for lease in bundle.leases if lease.chunk_no not in done)]
+        return bundle.read
 
-    def _commit(self, scores: Scores) -> None:
-        """Commits what there is, together, and lets go of the leases."""
-        leases = [lease for lease, _ in scores]
+    def _commit(self, leases: list[ChunkLease], scored: Read) -> None:
+        """Commits what is scored, together, and lets go of the leases."""
         try:
-            if done := [(lease, classify.summarise(rows, self._model)) for lease, rows in scores if rows]:
+            if done := [(lease, classify.summarise(rows, self._model)) for lease, rows in scored]:
                 if self._commit_results(done):
                     settle.finish(self._db, leases[0])
                 failpoint("after-commit")
         except StaleLease:
             log.info("stale results refused", job_id=str(leases[0].source.job_id), chunks=len(leases))
         except Unavailable as error:
-            for lease, rows in scores:
-                if rows:
-                    self._postpone(lease, error)
+            for lease, _ in scored:
+                self._postpone(lease, error)
         finally:
             for lease in leases:
                 self._heartbeat.let_go(lease)

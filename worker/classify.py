@@ -91,17 +91,11 @@ def read_rows(storage: Storage, lease: ChunkLease, *, max_text_chars: int, n_lab
     found = Format.from_dict(lease.source.format)
     reader = RecordReader([data], found, offset=lease.byte_start, row=lease.first_row, line=lease.first_line)
     width, at = len(found.header), lease.source.text_index
-    texts, flags, status = [], [], []
+    texts, flags = [], []
     for record in reader:
         cells = record.cells
-        text = cells[at].strip() if at < len(cells) else ""
-        flag = RowFlag.RAGGED if len(cells) != width else 0
-        if len(text) > max_text_chars:
-            text = text[:max_text_chars]
-            flag |= RowFlag.CAPPED
-        texts.append(text)
-        flags.append(int(flag))
-        status.append(int(RowStatus.OK if text else RowStatus.EMPTY))
+        texts.append(cells[at] if at < len(cells) else "")
+        flags.append(int(RowFlag.RAGGED if len(cells) != width else 0))
     if len(texts) != lease.n_rows:
         raise UploadDamaged(
             f"Chunk {lease.chunk_no} was cut as {lease.n_rows} rows and reads as {len(texts)}.",
@@ -109,8 +103,28 @@ def read_rows(storage: Storage, lease: ChunkLease, *, max_text_chars: int, n_lab
             row=lease.first_row,
             line=lease.first_line,
         )
-    logits = np.full((len(texts), n_labels), np.nan, dtype="<f2")
-    return Rows(texts, flags, status, logits, {}, scope=lease.source.job_id.bytes)
+    return rows_of(
+        texts, flags=flags, max_text_chars=max_text_chars, n_labels=n_labels, scope=lease.source.job_id.bytes
+    )
+
+
+def rows_of(
+    texts: Sequence[str], *, max_text_chars: int, n_labels: int, scope: bytes, flags: Sequence[int] | None = None
+) -> Rows:
+    """Texts as rows to be scored: stripped, capped, empty ones set apart. `flags` are those that rows have already."""
+    stripped = [text.strip() for text in texts]
+    before = flags or [0] * len(texts)
+    return Rows(
+        texts=[text[:max_text_chars] for text in stripped],
+        flags=[
+            int(flag | RowFlag.CAPPED) if len(text) > max_text_chars else flag
+            for text, flag in zip(stripped, before, strict=True)
+        ],
+        status=[int(RowStatus.OK if text else RowStatus.EMPTY) for text in stripped],
+        logits=np.full((len(texts), n_labels), np.nan, dtype="<f2"),
+        detail={},
+        scope=scope,
+    )
 
 
 @dataclass
@@ -135,35 +149,30 @@ class Together:
 
 
 def score_together(together: Together, engine: Scorer) -> None:
-    """Scores all rows that have text in one call; if that raises, chunk by chunk."""
+    """Scores all rows with text in one call; if that raises, chunk by chunk, then one by one: a row fails alone."""
     if together.prepared is None:
         return
+    parts = together.parts
     try:
-        scored = engine.score(together.prepared, together.parts[0].scope)
+        scored = engine.score(together.prepared, parts[0].scope)
     except Exception as error:  # whatever a runtime raises, it must cost one row and not the job
-        log.warning("batch failed, trying smaller ones", reason=type(error).__name__, chunks=len(together.parts))
-        for rows in together.parts:
-            score_rows(rows, engine)
+        log.warning("batch failed, trying smaller ones", reason=type(error).__name__, chunks=len(parts))
+        for rows, indices in zip(parts, together.to_score, strict=True):
+            if len(parts) > 1:
+                score_rows(rows, engine)
+            else:
+                for index in indices:
+                    _score_alone(rows, index, engine)
         return
     at = 0
-    for rows, indices in zip(together.parts, together.to_score, strict=True):
+    for rows, indices in zip(parts, together.to_score, strict=True):
         rows.put(indices, scored[at : at + len(indices)])
         at += len(indices)
 
 
 def score_rows(rows: Rows, engine: Scorer) -> None:
-    """Scores all rows that have text, together; if that raises, one by one, so that one row fails alone."""
-    todo = rows.to_score
-    if not todo:
-        return
-    try:
-        scored = engine.score([rows.texts[index] for index in todo], rows.scope)
-    except Exception as error:  # as above
-        log.warning("batch failed, trying row by row", reason=type(error).__name__, rows=len(todo))
-        for index in todo:
-            _score_alone(rows, index, engine)
-        return
-    rows.put(todo, scored)
+    """The same for the rows of one chunk."""
+    score_together(Together.of([rows], engine), engine)
 
 
 def score_isolated(

@@ -12,8 +12,8 @@ import sys
 from sqlalchemy import text
 
 from core.db import Database
-from core.jobs import WORKER_SILENT_S
 from core.settings import get_settings
+from core.workers import WORKER_SILENT_S
 
 
 def is_alive(db: Database, host: str) -> bool:

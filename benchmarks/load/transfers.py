@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from types import TracebackType
-from typing import Self
 
 from sqlalchemy import text
 
 from benchmarks.accounts import ledger, tenants
+from benchmarks.background import Background
 from benchmarks.corpus import write_rows_of_99_bytes
 from benchmarks.group import Group, at_least, at_most
 from benchmarks.interleaved import Figure
@@ -37,22 +35,13 @@ HOW = (
 )
 
 
-class Snapshots:
+class Snapshots(Background):
     """The longest time that a client of Postgres held a snapshot, for the length of a ``with`` block."""
 
     def __init__(self, db: Database) -> None:
+        super().__init__()
         self._db = db
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
         self.longest_s = 0.0
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self._over.set()
-        self._thread.join()
 
     def _run(self) -> None:
         while not self._over.wait(0.5):

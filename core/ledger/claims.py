@@ -115,11 +115,13 @@ def claim_chunks(
     return []
 
 
-_CHARGE = """
+_CHARGE_SQL = """
 UPDATE account SET served_at = clock_timestamp(), served = :n_bytes + {had}
 WHERE id = (SELECT id FROM account WHERE id = :account_id FOR NO KEY UPDATE SKIP LOCKED)
 """
-_MOST_HAD = "SELECT max({had}) FROM account"
+_CHARGE = text(_CHARGE_SQL.format(had=_HAD))
+_MOST_HAD_SQL = "SELECT max({had}) FROM account"
+_MOST_HAD = text(_MOST_HAD_SQL.format(had=_HAD))
 
 
 def charge(session: Session, account_id: uuid.UUID, n_bytes: float) -> None:
@@ -127,7 +129,7 @@ def charge(session: Session, account_id: uuid.UUID, n_bytes: float) -> None:
 
     Skipped where another claimant is just charging it: waiting would make claimants queue for one account.
     """
-    session.execute(text(_CHARGE.format(had=_HAD)), {"account_id": account_id, "n_bytes": n_bytes, "tau": SERVED_TAU_S})
+    session.execute(_CHARGE, {"account_id": account_id, "n_bytes": n_bytes, "tau": SERVED_TAU_S})
 
 
 def charge_crash(session: Session, account_id: uuid.UUID) -> None:
@@ -135,7 +137,7 @@ def charge_crash(session: Session, account_id: uuid.UUID) -> None:
 
     While a new child loads its model nobody is served in that slot; others must not pay for it with their turns.
     """
-    most = session.execute(text(_MOST_HAD.format(had=_HAD)), {"tau": SERVED_TAU_S}).scalar_one()
+    most = session.execute(_MOST_HAD, {"tau": SERVED_TAU_S}).scalar_one()
     charge(session, account_id, max(most, 8 * MOST_CHARGED))
 
 

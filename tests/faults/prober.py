@@ -2,41 +2,34 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 
 import httpx
 
+from benchmarks.background import Background
 from tests.faults.ground import Ground
 
 EVERY_S = 0.1
 
 
-class Prober:
+class Prober(Background):
     """Asks on a thread of its own. Use it as a context manager."""
 
+    patience_s = 70.0
+
     def __init__(self, ground: Ground) -> None:
+        super().__init__()
         self._ground = ground
-        self._stop = threading.Event()
         self.answers: Counter[str] = Counter()
         """By status; ``503`` without Retry-After is ``503 bare``, no answer at all ``none``."""
         self.slowest_s = 0.0
         """The longest until an answer."""
-        self._thread = threading.Thread(target=self._run, name="prober", daemon=True)
-
-    def __enter__(self) -> Prober:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join(70)
 
     def _run(self) -> None:
         headers = {"Authorization": f"Bearer {self._ground.token}"}
         with httpx.Client(base_url=self._ground.url, headers=headers, timeout=60) as client:
             turn = 0
-            while not self._stop.wait(EVERY_S):
+            while not self._over.wait(EVERY_S):
                 turn += 1
                 try:
                     if turn % 10:

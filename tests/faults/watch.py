@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from contextlib import suppress
 
 import psycopg
+
+from benchmarks.background import Background
 
 EVERY_S = 0.1
 
@@ -18,13 +19,14 @@ FROM job
 """
 
 
-class Watch:
+class Watch(Background):
     """A thread that looks ten times a second, as far as Postgres answers. Use it as a context manager."""
 
+    patience_s = 10.0
+
     def __init__(self, admin_url: str) -> None:
+        super().__init__()
         self._url = admin_url
-        self._stop = threading.Event()
-        self._lock = threading.Lock()
         self.progress = 0
         """Chunks done, rows cut and jobs finished: grows as long as work goes on."""
         self.active = 0
@@ -33,27 +35,18 @@ class Watch:
         """When Postgres answered last (monotonic)."""
         self.overdue_s = 0.0
         """Seconds by which a lease was past its end at most, before somebody returned it, while Postgres was up."""
-        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
-
-    def __enter__(self) -> Watch:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join(10)
 
     def _run(self) -> None:
-        while not self._stop.is_set():
+        while not self._over.is_set():
             with suppress(psycopg.Error), psycopg.connect(self._url, autocommit=True, connect_timeout=2) as database:
-                while not self._stop.is_set():
+                while not self._over.is_set():
                     row = database.execute(_LOOK).fetchone()
                     assert row
                     self.progress, self.active = int(row[0]), row[1]
                     self.overdue_s = max(self.overdue_s, float(row[2]))
                     self.seen_at = time.monotonic()
-                    self._stop.wait(EVERY_S)
-            self._stop.wait(EVERY_S)
+                    self._over.wait(EVERY_S)
+            self._over.wait(EVERY_S)
 
     def look(self) -> int:
         """Progress as of a look that begins after this call, or the last known if Postgres is away."""

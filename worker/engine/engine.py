@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 
 from core.failpoints import failpoint
 from core.model_directory import ModelDirectory
-from worker.batching import plan_batches
 from worker.engine.memory import TextMemory
-from worker.engine.runtime import Runtime, available_cores, load_runtime
+from worker.engine.runtime import Runtime, available_cores, load_runtime, run_windows
 from worker.engine.tokens import Tokens, Windows
 
 DEFAULT_MEMORY = 50_000
@@ -122,20 +121,11 @@ class Engine:
         if not len(windows.per_text):
             return np.empty((0, len(self.model.labels)), dtype="<f2")
         failpoint("mid-inference")
-        logits = self._run_windows(windows)
+        logits = run_windows(self.runtime, windows, len(self.model.labels), self.token_budget)
         pooled = np.add.reduceat(logits, windows.first, axis=0) / windows.per_text[:, None].astype(np.float32)
         if np.isnan(pooled).any():
             raise ArithmeticError(f"The model {self.model.name} gave NaN on {self.runtime.name}.")
         return pooled.astype("<f2")
-
-    def _run_windows(self, windows: Windows) -> NDArray[np.float32]:
-        """(windows, labels) float32: each window's logits."""
-        batches = plan_batches(windows.lengths, self.token_budget)
-        logits = np.empty((len(windows.lengths), len(self.model.labels)), dtype=np.float32)
-        results = self.runtime.run([windows.rectangle(batch) for batch in batches])
-        for batch, result in zip(batches, results, strict=True):
-            logits[batch] = result
-        return logits
 
 
 def load_engine(

@@ -55,7 +55,7 @@ def cached_graph(model: ModelDirectory, cache_dir: Path | None) -> bytes:
     ModelDirectory.load(model.path, verify=True)
     graph = build_graph(model, Weights(model.weights_path))
     try:
-        _replace(path, _head(graph) + graph)
+        replace_file(path, _head(graph) + graph)
         _remove_unused(cache_dir)
     except OSError as error:
         logger.warning("The graph cannot be cached at %s (%s); every start builds it anew.", path, error)
@@ -84,7 +84,7 @@ def _remove_unused(cache_dir: Path) -> None:
                 path.unlink()
 
 
-def _replace(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes) -> None:
     """Writes beside `path` and renames: a reader never meets half a file, and the last of several writers wins."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")

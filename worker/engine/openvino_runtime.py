@@ -1,16 +1,13 @@
 """OpenVINO on a CPU, in bfloat16: the same graph as ONNX Runtime's, on processors that multiply it faster so.
 
-ONNX Runtime has no bfloat16 products for x86. As there, each batch is computed by one thread and as many run at once as
-there are lanes. Because a batch holds texts of one length only, what stands beside a text hardly touches its logits in
-this precision either: chunks cut differently gave the same bits for all of 3,000 texts, one text alone the same score
-within 0.0003 (shipped model, AVX512_BF16).
+ONNX Runtime has no bfloat16 products for x86. Because a batch holds texts of one length only, what stands beside a text
+hardly touches its logits in this precision either: chunks cut differently gave the same bits for all of 3,000 texts,
+one text alone the same score within 0.0003 (shipped model, AVX512_BF16).
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -20,9 +17,10 @@ from numpy.typing import NDArray
 
 from core.model_directory import ModelDirectory
 from worker.engine.graph_cache import cached_graph
+from worker.engine.lanes import Lanes
 
 
-class OpenvinoRuntime:
+class OpenvinoRuntime(Lanes):
     """The `Runtime` for CPUs with instructions for bfloat16.
 
     Args:
@@ -32,8 +30,6 @@ class OpenvinoRuntime:
 
     Raises ModelDirectoryError where the weights are damaged or do not fit the config.
     """
-
-    token_budget = 512
 
     def __init__(self, model: ModelDirectory, threads: int, cache_dir: Path | None) -> None:
         import openvino
@@ -49,20 +45,14 @@ class OpenvinoRuntime:
         self._requests: SimpleQueue[Any] = SimpleQueue()
         for _ in range(threads):
             self._requests.put(compiled.create_infer_request())
-        self._pool = ThreadPoolExecutor(threads, "lane")
         # Its Python binding prepares itself in the first call, and two threads that both are first wait for each other.
         self._run_one(np.zeros((1, 2), dtype=np.int64))
-        version = openvino.__version__.split("-")[0]
-        self.name = f"openvino {version}, bfloat16, {threads} lanes"
-
-    def run(self, batches: Sequence[NDArray[np.int64]]) -> Iterable[NDArray[np.float32]]:
-        """See `Runtime.run`."""
-        return self._pool.map(self._run_one, batches)  # gives each batch's error to the caller's thread
+        super().__init__(f"openvino {openvino.__version__.split('-')[0]}, bfloat16", threads)
 
     def _run_one(self, input_ids: NDArray[np.int64]) -> NDArray[np.float32]:
         request = self._requests.get()
         try:
-            found = request.infer([input_ids], share_inputs=True)  # without the interpreter lock
+            found = request.infer([input_ids], share_inputs=True)
             return np.array(found[0], dtype=np.float32)  # a copy: the request writes its next answer there
         finally:
             self._requests.put(request)

@@ -19,13 +19,12 @@ from numpy.typing import NDArray
 
 from core.errors import BadOption
 from core.model_directory import ModelDirectory
-from worker.batching import plan_batches
 from worker.engine.graph import graph_version
-from worker.engine.graph_cache import default_cache_dir
+from worker.engine.graph_cache import default_cache_dir, replace_file
 from worker.engine.onnx_runtime import OnnxRuntime
 from worker.engine.openvino_runtime import OpenvinoRuntime, has_bfloat16
 from worker.engine.probe_texts import probe_texts
-from worker.engine.runtime import Runtime
+from worker.engine.runtime import Runtime, run_windows
 from worker.engine.tokens import Tokens, Windows
 
 log = structlog.get_logger(__name__)
@@ -102,42 +101,36 @@ def cpu_runtime(model: ModelDirectory, precision: str, threads: int, cache_dir: 
 
 def try_out(model: ModelDirectory, exact: Runtime, lower: Runtime) -> Verdict:
     """Runs the probe set on both, in turns."""
+
+    def logits_of(runtime: Runtime, windows: Windows) -> NDArray[np.float16]:
+        return run_windows(runtime, windows, len(model.labels)).astype("<f2")  # as a result stores them
+
     windows = Tokens(model).windows(probe_texts())
-    found = {runtime: _logits(runtime, windows, len(model.labels)) for runtime in (exact, lower)}
+    found = {runtime: logits_of(runtime, windows) for runtime in (exact, lower)}
     seconds: dict[Runtime, list[float]] = {exact: [], lower: []}
     timed = windows.only(np.arange(0, len(windows.lengths), _TIMED))
     for _ in range(_ROUNDS):
         for runtime in (exact, lower):
             began = time.perf_counter()
-            _logits(runtime, timed, len(model.labels))
+            logits_of(runtime, timed)
             seconds[runtime].append(time.perf_counter() - began)
     n = len(windows.lengths)
     spread = np.linspace(0, n - 1, _ALONE).astype(np.int64)
-    alone = np.concatenate([next(iter(lower.run([windows.rectangle(spread[i : i + 1])]))) for i in range(_ALONE)])
+    alone = np.concatenate([logits_of(lower, windows.only(spread[i : i + 1])) for i in range(_ALONE)])
     # Cut otherwise: every third in company of its like only.
-    parts = np.empty((n, len(model.labels)), dtype="<f2")
+    parts = np.empty_like(found[lower])
     for start in range(3):
-        parts[start::3] = _logits(lower, windows.only(np.arange(start, n, 3)), len(model.labels))
+        parts[start::3] = logits_of(lower, windows.only(np.arange(start, n, 3)))
     agreement, drift = 1.0, 0.0
     for taxonomy in model.taxonomies.values():
         tops = {runtime: taxonomy.top(taxonomy.scores(logits)) for runtime, logits in found.items()}
         agreement = min(agreement, float(np.mean(tops[exact][0] == tops[lower][0])))
         scores = tops[lower][1]
-        for logits, beside in ((alone.astype("<f2"), scores[spread]), (parts, scores)):
+        for logits, beside in ((alone, scores[spread]), (parts, scores)):
             drift = max(drift, float(np.abs(taxonomy.top(taxonomy.scores(logits))[1] - beside).max()))
     return Verdict(
         agreement=agreement, speedup=float(np.median(seconds[exact]) / np.median(seconds[lower])), drift=drift
     )
-
-
-def _logits(runtime: Runtime, windows: Windows, n_labels: int) -> NDArray[np.float16]:
-    """(windows, labels), as a result stores them."""
-    batches = plan_batches(windows.lengths, runtime.token_budget)
-    logits = np.empty((len(windows.lengths), n_labels), dtype="<f2")
-    results = runtime.run([windows.rectangle(batch) for batch in batches])
-    for batch, result in zip(batches, results, strict=True):
-        logits[batch] = result
-    return logits
 
 
 def _circumstances() -> str:
@@ -157,7 +150,6 @@ def _remembered(path: Path) -> Verdict | None:
 
 def _remember(path: Path, verdict: Verdict) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(asdict(verdict)))
+        replace_file(path, json.dumps(asdict(verdict)).encode())
     except OSError as error:
         log.warning("verdict not kept: every start tries again", reason=type(error).__name__)

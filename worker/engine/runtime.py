@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from core.errors import BadOption
 from core.model_directory import ModelDirectory
+from worker.batching import plan_batches
+from worker.engine.tokens import Windows
 
 Kind = Literal["auto", "onnx", "torch"]
 
@@ -38,6 +40,16 @@ class Runtime(Protocol):
         All rows of a batch have its true length, so there is no padding. Several batches may be computed at once.
         """
         ...
+
+
+def run_windows(runtime: Runtime, windows: Windows, n_labels: int, token_budget: int = 0) -> NDArray[np.float32]:
+    """(windows, labels): the logits of each window, in batches of at most `token_budget` tokens; 0: the runtime's."""
+    batches = plan_batches(windows.lengths, token_budget or runtime.token_budget)
+    logits = np.empty((len(windows.lengths), n_labels), dtype=np.float32)
+    results = runtime.run([windows.rectangle(batch) for batch in batches])
+    for batch, result in zip(batches, results, strict=True):
+        logits[batch] = result
+    return logits
 
 
 def load_runtime(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 import time
 from contextlib import suppress
 from pathlib import Path
+from types import TracebackType
 
 import redis
 
+from benchmarks.background import Background
 from core.queue import QUEUE
 from tests.faults.kinds import Kind
 from tests.faults.prober import Prober
@@ -36,27 +37,23 @@ def parent(trial: Trial) -> None:
     trial.outcome.notes["chunks leased again"] = trial.outcome.reruns
 
 
-class Echo:
+class Echo(Background):
     """Delivers every ticket five times: puts four more beside each that waits."""
 
+    patience_s = 10.0
+
     def __init__(self, url: str) -> None:
+        super().__init__()
         self._server = redis.Redis.from_url(url)
-        self._stop = threading.Event()
         self.added = 0
-        self._thread = threading.Thread(target=self._run, name="echo", daemon=True)
 
-    def __enter__(self) -> Echo:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join(10)
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        super().__exit__(kind, error, tb)
         self._server.close()
 
     def _run(self) -> None:
         seen: set[bytes] = set()
-        while not self._stop.wait(0.02):
+        while not self._over.wait(0.02):
             with suppress(redis.RedisError):
                 for ticket in self._server.lrange(QUEUE, 0, -1):  # type: ignore[union-attr]
                     if ticket not in seen:
