@@ -1,4 +1,5 @@
-"""A signed-in page of the real stack in Debian's Chromium; what its console complains of fails the test."""
+"""A signed-in page of the real stack in Debian's Chromium; a complaint of its console, or a request to elsewhere, fails
+the test."""
 
 from __future__ import annotations
 
@@ -19,8 +20,8 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 FLAGS += ["--disable-component-update", "--disable-sync"]
 
-# A refused upload is a 422 of our own API, which the browser reports by itself; so is one that a test cut off.
-EXPECTED = ("status of 422", "net::ERR_FAILED", "htmx:sendError", "htmx:afterRequest")
+# An answer of ours that is an error, and a request that a test cut off, are reported by the browser itself.
+EXPECTED = ("status of 4", "net::ERR_FAILED", "htmx:sendError", "htmx:afterRequest")
 
 
 @pytest.fixture(scope="session")
@@ -36,15 +37,25 @@ def browser():
 
 @pytest.fixture
 def page(browser, local_stack):
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    # Without motion: a picture or a measured colour of a half-faded button is nobody's.
+    context = browser.new_context(
+        viewport={"width": 1280, "height": 900}, accept_downloads=True, reduced_motion="reduce"
+    )
     opened = context.new_page()
     complaints: list[str] = []
+    strangers: list[str] = []
     opened.on("pageerror", lambda error: complaints.append(str(error)))
     opened.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    opened.on("request", lambda sent: None if _is_ours(sent.url, local_stack.url) else strangers.append(sent.url))
     opened.goto(f"{local_stack.url}/sign-in?token={local_stack.token}")
     yield opened
     context.close()
     assert [complaint for complaint in complaints if not any(part in complaint for part in EXPECTED)] == []
+    assert strangers == []
+
+
+def _is_ours(asked: str, home: str) -> bool:
+    return asked.startswith((home + "/", "data:", f"blob:{home}/"))
 
 
 class Workers:
@@ -52,6 +63,13 @@ class Workers:
 
     def __init__(self, home: Path) -> None:
         self._home = Home(home)
+
+    def sql(self, statement: str, *values: object) -> None:
+        """Changes the ledger as no program does, for what cannot be had otherwise."""
+        port = json.loads((self._home.root / "ports.json").read_text())["postgres"]
+        postgres = Postgres(self._home, self._home.secrets(), port)
+        with psycopg.connect(postgres.admin_url, dbname=DATABASE) as connection:
+            connection.execute(statement, values or None)  # type: ignore[call-overload]
 
     def hold(self) -> None:
         """Stops its processes where they are."""
@@ -61,10 +79,7 @@ class Workers:
     def lose(self) -> None:
         """Stops them, and nobody has heard of them for an hour."""
         self.hold()
-        port = json.loads((self._home.root / "ports.json").read_text())["postgres"]
-        postgres = Postgres(self._home, self._home.secrets(), port)
-        with psycopg.connect(postgres.admin_url, dbname=DATABASE) as connection:
-            connection.execute("UPDATE worker SET heartbeat = now() - interval '1 hour'")
+        self.sql("UPDATE worker SET heartbeat = now() - interval '1 hour'")
 
     def release(self) -> None:
         """They go on."""

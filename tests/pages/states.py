@@ -1,0 +1,288 @@
+"""Every page in every state that it has, by name: what is checked for accessibility, and what is pictured in the docs.
+
+A state is a function that brings a signed-in page there. Add one here for whatever a user may come to see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "reviews.csv"
+
+FAIL_A_ROW = """
+UPDATE result_chunk SET status[3] = 2, top_label[3] = -1, detail = '{"2": {"reason": "crashed the model"}}'
+WHERE job_id = %s AND chunk_no = 0
+"""
+COUNT_IT = """
+UPDATE job SET rows_ok = rows_ok - 1, rows_failed = 1, state = 'completed_with_errors' WHERE id = %s
+"""
+
+
+@dataclass
+class Stage:
+    """What a state is made with: a signed-in page, and the stack behind it."""
+
+    page: Any
+    url: str
+    workers: Any
+    folder: Path
+    """For files of one's own."""
+
+    def go(self, path: str) -> None:
+        self.page.goto(self.url + path)
+
+    def see(self, selector: str, **options: Any) -> None:
+        self.page.wait_for_selector(selector, timeout=60_000, **options)
+
+    def wait_for_title(self, first_word: str) -> None:
+        while not self.page.title().startswith(first_word):
+            self.page.wait_for_timeout(50)
+
+    def file(self, name: str, data: bytes) -> Path:
+        path = self.folder / name
+        path.write_bytes(data)
+        return path
+
+    def choose(self, file: Path) -> None:
+        self.go("/")
+        self.page.set_input_files("#file", file)
+
+    def send(self, file: Path) -> str:
+        """Makes a job and goes to its page; its id."""
+        self.choose(file)
+        self.page.click("#go")
+        self.page.wait_for_url("**/jobs/*", timeout=30_000)
+        return self.page.url.rpartition("/")[2]
+
+    def send_and_wait(self, file: Path = EXAMPLE) -> str:
+        job_id = self.send(file)
+        self.wait_for_title("Done")
+        self.see("#bars .bars")
+        return job_id
+
+    def many(self, name: str = "many.csv") -> Path:
+        """A file of some seconds' work, each text a new one."""
+        lines = [f"{name} {n} is a number that nobody expected\n" for n in range(12_000)]
+        return self.file(name, ("text\n" + "".join(lines)).encode())
+
+
+State = Callable[[Stage], None]
+STATES: dict[str, State] = {}
+
+
+def state(make: State) -> State:
+    """Adds a state under the function's name."""
+    STATES[make.__name__.replace("_", "-")] = make
+    return make
+
+
+# --- before the run -------------------------------------------------------------------------------------------------
+
+
+@state
+def upload(stage: Stage) -> None:
+    stage.go("/")
+    stage.see("#file")
+
+
+@state
+def upload_options(stage: Stage) -> None:
+    stage.go("/")
+    stage.page.click("summary:has-text('Options')")
+
+
+@state
+def preview(stage: Stage) -> None:
+    stage.choose(EXAMPLE)
+    stage.see("#said-19 .emotion")
+    stage.see("#preview-time:has-text('of work')")
+
+
+@state
+def preview_warning(stage: Stage) -> None:
+    lines = [f"{n};Anna Schmidt;Schöne Grüße, ich bin so froh über Nummer {n}\n" for n in range(30)]
+    stage.choose(stage.file("kommentare.csv", "".join(["nr;name;kommentar\n", *lines]).encode("cp1252")))
+    stage.see("#said-19 .emotion")
+
+
+@state
+def preview_problem(stage: Stage) -> None:
+    stage.choose(stage.file("numbers.csv", b"a,b\n1,2\n3,4\n"))
+    stage.see("#preview [role=alert]")
+
+
+@state
+def preview_no_worker(stage: Stage) -> None:
+    stage.workers.lose()
+    stage.choose(EXAMPLE)
+    stage.see("#preview-time:has-text('No worker is alive')")
+
+
+@state
+def refused(stage: Stage) -> None:
+    stage.choose(stage.file("numbers.csv", b"a,b\n1,2\n3,4\n"))
+    stage.page.click("#go")
+    stage.see("#problem [role=alert]")
+
+
+# --- jobs -----------------------------------------------------------------------------------------------------------
+
+
+@state
+def jobs(stage: Stage) -> None:
+    stage.send_and_wait()
+    stage.go("/jobs")
+    stage.see(".jobs tbody tr")
+
+
+@state
+def job_queued(stage: Stage) -> None:
+    stage.workers.hold()
+    stage.send(stage.many("waits.csv"))
+    stage.see("#live")
+
+
+@state
+def job_no_worker(stage: Stage) -> None:
+    stage.workers.lose()
+    stage.send(stage.many("waits.csv"))
+    stage.see("#live:has-text('none is alive')")
+
+
+@state
+def job_running(stage: Stage) -> None:
+    stage.workers.release()
+    job_id = stage.send(stage.many("running.csv"))
+    status = f"{stage.url}/api/v1/jobs/{job_id}"
+    while not stage.page.request.get(status).json()["rows_done"]:
+        stage.page.wait_for_timeout(10)
+    stage.workers.hold()
+    stage.see("#bars .bars")
+    stage.see("#rows tbody tr")
+
+
+@state
+def job_done(stage: Stage) -> None:
+    stage.send_and_wait()
+    stage.see("#rows tbody tr")
+
+
+@state
+def job_all_28(stage: Stage) -> None:
+    stage.send_and_wait()
+    stage.page.click("text=All 28")
+    stage.see("#bars:has-text('gratitude')")
+
+
+@state
+def job_rows_none(stage: Stage) -> None:
+    job_id = stage.send_and_wait()
+    stage.go(f"/jobs/{job_id}?status=failed")
+    stage.see("#rows:has-text('No row like that')")
+
+
+@state
+def job_some_failed(stage: Stage) -> None:
+    job_id = stage.send_and_wait()
+    stage.workers.sql(FAIL_A_ROW, job_id)
+    stage.workers.sql(COUNT_IT, job_id)
+    stage.page.reload()
+    stage.see(".badge-state:has-text('some rows failed')")
+
+
+@state
+def job_failed(stage: Stage) -> None:
+    rows = b"".join(b"%d,good day number %d\n" % (n, n) for n in range(20_000))  # more than is looked at beforehand
+    stage.send(stage.file("open quote.csv", b"id,text\n" + rows + b'20000,"never closed\n20001,and more\n'))
+    stage.wait_for_title("Failed")
+    stage.see("#live [role=alert]")
+
+
+@state
+def job_cancelled(stage: Stage) -> None:
+    stage.workers.hold()
+    stage.send(stage.many("unwanted.csv"))
+    stage.page.get_by_role("button", name="Cancel").click()
+    stage.see("#live .badge-state:has-text('Cancelled')")
+
+
+@state
+def job_expired(stage: Stage) -> None:
+    job_id = stage.send_and_wait()
+    stage.workers.sql("UPDATE job SET expires_at = now() - interval '1 s' WHERE id = %s", job_id)
+    while stage.page.request.get(f"{stage.url}/api/v1/jobs/{job_id}").json()["state"] != "expired":
+        stage.page.wait_for_timeout(100)
+    stage.page.reload()
+    stage.see(".badge-state:has-text('Expired')")
+
+
+@state
+def job_delete(stage: Stage) -> None:
+    stage.send_and_wait()
+    stage.page.get_by_text("Delete …").click()
+    stage.see("text=removed for good")
+
+
+@state
+def server_away(stage: Stage) -> None:
+    stage.workers.hold()
+    stage.send(stage.many("away.csv"))
+    stage.page.route("**/live", lambda route: route.abort())
+    stage.see("#offline:visible")
+
+
+# --- the rest -------------------------------------------------------------------------------------------------------
+
+
+@state
+def try_it(stage: Stage) -> None:
+    stage.go("/try")
+    stage.see("#said")
+
+
+@state
+def try_said(stage: Stage) -> None:
+    stage.go("/try")
+    stage.page.fill("#text", "I love this so much, thank you!")
+    stage.see(".said-top:has-text('joy')")
+
+
+@state
+def try_no_worker(stage: Stage) -> None:
+    stage.workers.lose()
+    stage.go("/try")
+    stage.page.fill("#text", "I love this so much, thank you!")
+    stage.see("#said:has-text('No worker is alive')")
+
+
+@state
+def not_found(stage: Stage) -> None:
+    stage.go("/jobs/00000000-0000-0000-0000-000000000000")
+    stage.see("[role=alert]")
+
+
+@state
+def sign_in(stage: Stage) -> None:
+    stage.page.context.clear_cookies()
+    stage.go("/sign-in")
+    stage.see("#token")
+
+
+@state
+def sign_in_refused(stage: Stage) -> None:
+    stage.page.context.clear_cookies()
+    stage.go("/sign-in")
+    stage.page.fill("#token", "wrong")
+    stage.page.get_by_role("button", name="Sign in").click()
+    stage.see("[role=alert]")
+
+
+def tidy(stage: Stage) -> None:
+    """Ends what a state left running, so that the next one finds an idle stack."""
+    stage.workers.sql(
+        "UPDATE job SET state = 'cancelled', finished_at = now() WHERE state IN ('queued', 'ingesting', 'running')"
+    )
+    stage.workers.release()
