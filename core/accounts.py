@@ -1,25 +1,42 @@
-"""Who is asking: the local token, and API keys.
-
-A key reads ``emo_<id>_<secret>``: the id finds the row, the secret (256 random bits) proves it. A secret of that
-entropy needs no slow hash: an HMAC with the installation's key is enough, and a stolen table is useless without it.
-"""
+"""Accounts, and who acts for one: the holder of the access token, an API key, or a user in a session."""
 
 from __future__ import annotations
 
 import hmac
-import secrets
 import uuid
-from datetime import UTC, datetime
-from typing import Any
+from dataclasses import dataclass
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from core.errors import NotSignedIn
-from core.models import DEFAULT_ACCOUNT_ID, Account, ApiKey
+from core import keys
+from core.errors import NotAllowed, NotSignedIn
+from core.keys import issue_key
+from core.models import DEFAULT_ACCOUNT_ID, Account
 from core.settings import Settings
+from core.states import Scope
 
-PREFIX = "emo"
+__all__ = ["Principal", "authenticate", "create_account", "is_access_token", "issue_key"]
+
+
+@dataclass(frozen=True)
+class Principal:
+    """Who is asking, for which account, and what they may do in it."""
+
+    account_id: uuid.UUID
+    scope: Scope
+    user_id: uuid.UUID | None = None
+    key_id: uuid.UUID | None = None
+    """The API key that they presented, now or when they signed in. Neither: the access token."""
+    session_id: uuid.UUID | None = None
+
+    def require(self, scope: Scope) -> None:
+        """Raises NotAllowed unless they may do what `scope` allows."""
+        if self.scope.includes(scope):
+            return
+        if scope is Scope.ADMIN:
+            raise NotAllowed("Only an admin of the account may do this.", next_step="Ask one of them.")
+        raise NotAllowed("This API key may only read.", next_step="Use a key with the scope 'write'.")
 
 
 def create_account(session: Session, name: str) -> uuid.UUID:
@@ -30,56 +47,34 @@ def create_account(session: Session, name: str) -> uuid.UUID:
     return account.id
 
 
-def issue_key(session: Session, settings: Settings, account_id: uuid.UUID, name: str) -> str:
-    """Makes an API key for an account; the secret is returned this once and never stored."""
-    secret = secrets.token_urlsafe(32)
-    key = ApiKey(account_id=account_id, name=name, secret_hmac=_hmac(settings, secret))
-    session.add(key)
-    session.flush()
-    return f"{PREFIX}_{key.id.hex}_{secret}"
+def act_for(session: Session, account_id: uuid.UUID) -> None:
+    """Makes the account's rows visible for the rest of this transaction, as `core.db.Database.transaction` does."""
+    session.execute(
+        text("SELECT set_config('emobatch.account_id', :account_id, true)"), {"account_id": str(account_id)}
+    )
 
 
-def authenticate(session: Session, settings: Settings, presented: str) -> uuid.UUID:
-    """The account that a token or API key belongs to.
+def is_access_token(settings: Settings, presented: str) -> bool:
+    """Whether this is the installation's access token; never, where there is none."""
+    token = settings.access_token.get_secret_value()
+    return bool(token) and hmac.compare_digest(presented.encode(), token.encode())
+
+
+def authenticate(session: Session, settings: Settings, presented: str) -> Principal:
+    """Whom a token or API key stands for. The session's account is set from then on.
 
     Raises:
         NotSignedIn: unknown, expired or revoked; which of these is not said.
     """
-    token = settings.access_token.get_secret_value()
-    if token and hmac.compare_digest(presented.encode(), token.encode()):
-        return DEFAULT_ACCOUNT_ID
-    parts = presented.split("_", 2)
-    if len(parts) == 3 and parts[0] == PREFIX:
-        try:
-            key_id = uuid.UUID(hex=parts[1])
-        except ValueError:
-            raise _refused() from None
-        row = _find_key(session, key_id)
-        if row and hmac.compare_digest(_hmac(settings, parts[2]), row.secret_hmac) and _in_force(row):
-            return row.account_id
-    raise _refused()
-
-
-def key_in_force(session: Session, key_id: uuid.UUID, account_id: uuid.UUID) -> bool:
-    """Whether a key with which somebody signed in to this account is still neither revoked nor expired."""
-    row = _find_key(session, key_id)
-    return row is not None and row.account_id == account_id and _in_force(row)
-
-
-def _find_key(session: Session, key_id: uuid.UUID) -> Row[Any] | None:
-    return session.execute(text("SELECT * FROM find_api_key(:id)"), {"id": key_id}).one_or_none()
-
-
-def _in_force(row: Row[Any]) -> bool:
-    return row.revoked_at is None and (row.expires_at is None or row.expires_at > datetime.now(UTC))
-
-
-def _hmac(settings: Settings, secret: str) -> bytes:
-    return hmac.digest(settings.secret_key.get_secret_value().encode(), secret.encode(), "sha256")
-
-
-def _refused() -> NotSignedIn:
-    return NotSignedIn(
-        "The token or API key is not valid.",
-        next_step="Use the link that `emobatch up` printed, or an API key that is neither revoked nor expired.",
-    )
+    if is_access_token(settings, presented):
+        act_for(session, DEFAULT_ACCOUNT_ID)
+        return Principal(DEFAULT_ACCOUNT_ID, Scope.ADMIN)
+    found = keys.find(session, settings, presented)
+    if found is None:
+        raise NotSignedIn(
+            "The token or API key is not valid.",
+            next_step="Use the link that `emobatch up` printed, or an API key that is neither revoked nor expired.",
+        )
+    act_for(session, found.account_id)
+    keys.note_use(session, found)
+    return Principal(found.account_id, found.scope, key_id=found.id)

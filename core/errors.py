@@ -22,6 +22,7 @@ Each error says what is wrong, where (data row and file line, column), and what 
     │   ├── KeyInProgress            the same Idempotency-Key is being answered
     │   └── KeyReused                the Idempotency-Key came with another body
     ├── NotSignedIn              no valid token, key or session
+    ├── NotAllowed               signed in, but not allowed to do this
     └── Unavailable              a part we depend on does not answer; try again
 """
 
@@ -220,6 +221,12 @@ class NotSignedIn(EmobatchError):
     """No valid token, API key or session."""
 
     code = "not_signed_in"
+
+
+class NotAllowed(EmobatchError):
+    """Signed in, but the key's scope or the user's role does not allow this."""
+
+    code = "not_allowed"
 
 
 class Unavailable(EmobatchError):

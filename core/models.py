@@ -13,41 +13,17 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Text, tex
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
+from core.account_models import (  # noqa: F401 - the schema is whole with them
+    DEFAULT_ACCOUNT_ID,
+    Account,
+    ApiKey,
+    BrowserSession,
+    Quota,
+    Usage,
+    User,
+)
 from core.states import ChunkState, IngestState, JobState, UploadState
 from core.tables import NEW_ID, NOW, Base, one_of
-
-DEFAULT_ACCOUNT_ID = uuid.UUID("00000000-0000-0000-0000-000000000001")
-"""The account of the access token; made by the first migration."""
-
-
-class Account(Base):
-    """Who owns uploads and jobs."""
-
-    __tablename__ = "account"
-
-    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, server_default=NEW_ID)
-    name: Mapped[str]
-    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
-    served: Mapped[float] = mapped_column(server_default=text("0"))
-    """Bytes of records claimed of late, as an exponential kernel (`core.ledger.claims.SERVED_TAU_S`) at ``served_at``:
-    whoever had least goes first. No index: every claim changes it, and accounts are found by their jobs."""
-    served_at: Mapped[datetime] = mapped_column(server_default=NOW)
-    cut_at: Mapped[datetime | None]
-    """When a slice of one of its uploads was last claimed."""
-
-
-class ApiKey(Base):
-    """What a program signs in with. Only an HMAC of the secret is kept."""
-
-    __tablename__ = "api_key"
-
-    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, server_default=NEW_ID)
-    account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("account.id"), index=True)
-    name: Mapped[str]
-    secret_hmac: Mapped[bytes]
-    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
-    expires_at: Mapped[datetime | None]
-    revoked_at: Mapped[datetime | None]
 
 
 class Model(Base):

@@ -43,6 +43,10 @@ class Settings(BaseSettings):
     """Signs session cookies and hashes API keys. Web refuses to start without it."""
     access_token: SecretStr = SecretStr("")
     """A token that signs in to the default account, as Jupyter's does. Empty: API keys only."""
+    session_s: float = 14 * 24 * 3600.0
+    """A browser stays signed in for so long at most ..."""
+    session_idle_s: float = 3 * 24 * 3600.0
+    """... and until nobody has used it for so long."""
     host: str = "127.0.0.1"
     port: int = 8080
     allowed_hosts: str = "127.0.0.1,localhost,[::1]"

@@ -5,6 +5,31 @@ from __future__ import annotations
 from enum import IntEnum, IntFlag, StrEnum
 
 
+class Scope(StrEnum):
+    """What somebody may do in an account; each includes those before it."""
+
+    READ = "read"  # look at jobs and download results
+    WRITE = "write"  # upload, cancel, delete, label texts
+    ADMIN = "admin"  # keys and members of the account too
+
+    def includes(self, other: Scope) -> bool:
+        """Whether whoever has this may do what `other` allows."""
+        order = list(Scope)
+        return order.index(self) >= order.index(other)
+
+
+class Role(StrEnum):
+    """What a user is in an account."""
+
+    MEMBER = "member"  # works with the account's jobs, and has keys of their own
+    ADMIN = "admin"  # manages its members and all of its keys too
+
+    @property
+    def scope(self) -> Scope:
+        """What that allows."""
+        return Scope.ADMIN if self is Role.ADMIN else Scope.WRITE
+
+
 class UploadState(StrEnum):
     """Life of the file as the user sent it."""
 

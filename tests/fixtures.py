@@ -53,7 +53,7 @@ def db(database_url: str) -> Iterator[Database]:
         session.execute(
             text(
                 "TRUNCATE result_chunk, chunk, row_poison, job, upload, idempotency, api_key, worker, model,"
-                " classify_request CASCADE"
+                " classify_request, app_user, session, quota, usage CASCADE"
             )
         )
     owner.close()

@@ -1,31 +1,40 @@
-"""Who is asking: a token or API key in ``Authorization``, or the session cookie that a sign-in with one left.
+"""Who is asking: a token or API key in ``Authorization``, or the session that a sign-in began.
 
-The cookie holds no secret, only what the sign-in was made with: the id of an API key, or a hash of the access token. It
-is asked again on every request, so a revoked key or an exchanged token ends its sessions at once.
+The cookie holds no secret, only the signed id of a session that Postgres knows. It is asked again on every request, so
+a session that was ended, a revoked key, a disabled user or an exchanged token is out at once, in every process.
 """
 
 from __future__ import annotations
 
 import hmac
+import re
 import uuid
-from datetime import timedelta
+from contextlib import suppress
 
 from flask import Flask, g, request, session
 from flask.sessions import SecureCookieSessionInterface
 
-from core import accounts
-from core.errors import NotSignedIn
-from core.models import DEFAULT_ACCOUNT_ID
+from core import accounts, passwords, sessions, users
+from core.accounts import Principal
+from core.errors import EmobatchError, NotSignedIn
 from core.settings import Settings
+from core.states import Scope
 from web.state import state
 
-SESSION_LASTS = timedelta(days=14)
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
-_ACCOUNT, _KEY, _TOKEN = "account", "key", "token"
+_ID = "id"
+
+_BROWSERS = (("Edg", "Edge"), ("OPR", "Opera"), ("Firefox", "Firefox"), ("Chrome", "Chrome"), ("Safari", "Safari"))
+_SYSTEMS = (("Android", "Android"), ("iPhone", "iPhone"), ("iPad", "iPad"), ("Windows", "Windows"), ("Mac OS", "macOS"))
 
 
 class SessionCookies(SecureCookieSessionInterface):
-    """Flask's signed cookies, marked Secure whenever the request came by https."""
+    """Flask's signed cookies; over https Secure, and under a name that no other host can set (``__Host-``)."""
+
+    def get_cookie_name(self, app: Flask) -> str:
+        name = super().get_cookie_name(app)
+        return f"__Host-{name}" if request.is_secure else name
 
     def get_cookie_secure(self, app: Flask) -> bool:
         return request.is_secure
@@ -44,36 +53,79 @@ def configure(app: Flask, settings: Settings) -> None:
     app.config.update(
         SECRET_KEY=secret,
         # Cookies do not know ports: two installations on one machine must not sign each other out.
-        SESSION_COOKIE_NAME=f"emobatch_{_digest(settings, 'cookie')[:8]}",
+        SESSION_COOKIE_NAME=f"emobatch_{hmac.digest(secret.encode(), b'cookie', 'sha256').hex()[:8]}",
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_PATH="/",
         SESSION_REFRESH_EACH_REQUEST=False,
-        PERMANENT_SESSION_LIFETIME=SESSION_LASTS,
+        PERMANENT_SESSION_LIFETIME=int(settings.session_s),
     )
 
 
-def sign_in(presented: str) -> None:
+# --- signing in and out -----------------------------------------------------------------------------------------------
+
+
+def sign_in(presented: str) -> Principal:
     """Starts a session for the owner of a token or API key.
 
     Raises:
         NotSignedIn: unknown, expired or revoked.
     """
-    settings = state().settings
-    presented = presented.strip()
     with state().db.transaction() as db:
-        account_id = accounts.authenticate(db, settings, presented)
-    session.clear()
+        principal = accounts.authenticate(db, state().settings, presented.strip())
+    return _begin_session(principal)
+
+
+def sign_in_with_password(email: str, password: str) -> Principal:
+    """Starts a session for a user.
+
+    Raises:
+        NotSignedIn: unknown, disabled, or the wrong password; which of these is not said, and takes the same time.
+        Unavailable: too many are signing in.
+    """
+    with state().db.transaction() as db:
+        found = users.find_credentials(db, email)
+    # No transaction is open meanwhile: this takes some hundredths of a second, on purpose.
+    if not passwords.verify(found.password_hash if found else None, password) or found is None:
+        raise NotSignedIn("The e-mail address or the password is not right.", next_step="Check both, and try again.")
+    rehashed = passwords.hash_password(password) if passwords.needs_rehash(found.password_hash) else None
+    with state().db.transaction(found.account_id) as db:
+        users.note_sign_in(db, found.user_id, rehashed)
+    return _begin_session(Principal(found.account_id, found.role.scope, user_id=found.user_id))
+
+
+def renew_session(principal: Principal) -> Principal:
+    """The same session under another id: what the old one was called is of no use to anybody any more."""
+    return _begin_session(principal)
+
+
+def _begin_session(principal: Principal) -> Principal:
+    _end_current()
+    with state().db.transaction(principal.account_id) as db:
+        session_id = sessions.begin(db, state().settings, principal, browser_in_words())
     session.permanent = True
-    session[_ACCOUNT] = str(account_id)
-    if hmac.compare_digest(presented.encode(), settings.access_token.get_secret_value().encode()):
-        session[_TOKEN] = _token_mark(settings)
-    else:
-        session[_KEY] = presented.split("_", 2)[1]
+    session[_ID] = session_id.hex
+    begun = Principal(principal.account_id, principal.scope, principal.user_id, principal.key_id, session_id)
+    g.principal = begun
+    return begun
 
 
 def sign_out() -> None:
-    """Ends the session of this browser."""
+    """Ends the session of this browser, here and on the server."""
+    _end_current()
+
+
+def _end_current() -> None:
+    """Whatever session this browser was in: an id is never used for two sign-ins."""
+    with suppress(EmobatchError):
+        if (found := _find_session()) and found.session_id:
+            with state().db.transaction(found.account_id) as db:
+                sessions.end(db, found, found.session_id)
     session.clear()
+    g.pop("principal", None)
+
+
+# --- asking who -------------------------------------------------------------------------------------------------------
 
 
 def uses_cookie() -> bool:
@@ -81,18 +133,41 @@ def uses_cookie() -> bool:
     return "Authorization" not in request.headers
 
 
-def require_account() -> uuid.UUID:
-    """The account of the current request, asked once per request.
+def require_principal() -> Principal:
+    """Whoever sends the current request, asked once per request. It says nothing about what they may do.
 
     Raises:
         NotSignedIn: there is no valid token, API key or session.
     """
-    if "account_id" not in g:
-        g.account_id = _from_cookie() if uses_cookie() else _from_header()
-    return g.account_id
+    if "principal" not in g:
+        g.principal = _from_cookie() if uses_cookie() else _from_header()
+    return g.principal
 
 
-def _from_header() -> uuid.UUID:
+def require_account() -> uuid.UUID:
+    """The account of the current request, which its sender may do this in: look, or change something.
+
+    Raises:
+        NotSignedIn: there is no valid token, API key or session.
+        NotAllowed: the key may only read.
+    """
+    principal = require_principal()
+    principal.require(Scope.READ if request.method in SAFE_METHODS else Scope.WRITE)
+    return principal.account_id
+
+
+def require_admin() -> Principal:
+    """Whoever sends the current request, an admin of their account.
+
+    Raises:
+        NotSignedIn, NotAllowed: they are none.
+    """
+    principal = require_principal()
+    principal.require(Scope.ADMIN)
+    return principal
+
+
+def _from_header() -> Principal:
     given = request.authorization
     if given is None or given.type != "bearer" or not given.token:
         raise NotSignedIn(
@@ -102,35 +177,29 @@ def _from_header() -> uuid.UUID:
         return accounts.authenticate(db, state().settings, given.token)
 
 
-def _from_cookie() -> uuid.UUID:
-    if _ACCOUNT not in session:
+def _from_cookie() -> Principal:
+    if _ID not in session:
         raise NotSignedIn(
             "This needs a token or API key.",
             next_step="Sign in, or send 'Authorization: Bearer <token or API key>'.",
         )
-    account_id = uuid.UUID(session[_ACCOUNT])
-    if not (_token_still_good(account_id) if _TOKEN in session else _key_still_good(account_id)):
+    found = _find_session()
+    if found is None:
         session.clear()
         raise NotSignedIn("The session is over.", next_step="Sign in again.")
-    return account_id
+    return found
 
 
-def _token_still_good(account_id: uuid.UUID) -> bool:
-    settings = state().settings
-    there_is_one = bool(settings.access_token.get_secret_value())
-    same = hmac.compare_digest(str(session[_TOKEN]), _token_mark(settings))
-    return there_is_one and same and account_id == DEFAULT_ACCOUNT_ID
-
-
-def _key_still_good(account_id: uuid.UUID) -> bool:
-    key_id = uuid.UUID(hex=session.get(_KEY, uuid.UUID(int=0).hex))
+def _find_session() -> Principal | None:
+    if _ID not in session:
+        return None
     with state().db.transaction() as db:
-        return accounts.key_in_force(db, key_id, account_id)
+        return sessions.find(db, state().settings, uuid.UUID(hex=session[_ID]))
 
 
-def _token_mark(settings: Settings) -> str:
-    return _digest(settings, "session of " + settings.access_token.get_secret_value())
-
-
-def _digest(settings: Settings, what: str) -> str:
-    return hmac.digest(settings.secret_key.get_secret_value().encode(), what.encode(), "sha256").hex()
+def browser_in_words() -> str:
+    """The browser of the current request, as its owner would say it: "Firefox on Linux"."""
+    agent = request.headers.get("User-Agent", "")
+    browser = next((words for mark, words in _BROWSERS if re.search(rf"\b{mark}/", agent)), "A browser")
+    system = next((words for mark, words in _SYSTEMS if mark in agent), "Linux" if "Linux" in agent else "")
+    return f"{browser} on {system}" if system else browser

@@ -13,6 +13,7 @@ PROBLEM = "Problem"
 _RESPONSES = {
     "400": "The body broke off before its end, or is not understood.",
     "401": "No valid token, API key or session.",
+    "403": "Signed in, but the key's scope does not allow this.",
     "404": "No such job, or not yours: the two look alike.",
     "409": "Not in a state for this: not ready, or the Idempotency-Key is in use.",
     "413": "The file is too large.",
@@ -65,6 +66,8 @@ def _finish_operation(path: str, method: str, operation: dict[str, Any]) -> None
     statuses = ["503"]
     if operation.get("security") != [{}]:
         statuses += ["401"]
+    if method != "get":
+        statuses += ["403"]
     if "requestBody" in operation or any(parameter["in"] == "query" for parameter in operation["parameters"]):
         statuses += ["422"]
     if "{job_id}" in path or (path, method) == ("/api/v1/jobs", "get"):  # there: the job in `before`

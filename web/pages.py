@@ -32,7 +32,7 @@ RECENT_JOBS = 5
 JOBS_A_PAGE = 25
 ROWS_A_PAGE = 25
 
-OPEN = frozenset({"pages.sign_in", "pages.post_sign_in", "pages.docs", "pages.favicon"})
+OPEN = frozenset({"pages.sign_in", "pages.post_sign_in", "pages.sign_out", "pages.docs", "pages.favicon"})
 
 
 def install(app: Flask) -> None:

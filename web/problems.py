@@ -46,6 +46,7 @@ _STATUS: dict[type[EmobatchError], int] = {
     errors.KeyReused: 422,
     errors.Conflict: 409,
     errors.NotSignedIn: 401,
+    errors.NotAllowed: 403,
     errors.Unavailable: 503,
 }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import structlog
 from sqlalchemy import text
 
-from core import classify_requests, ledger
+from core import classify_requests, ledger, sessions
 from core.db import Database
 from core.ledger import changed
 from core.settings import Settings
@@ -35,6 +35,7 @@ def sweep(db: Database, storage: Storage, settings: Settings) -> None:
         changed(session, "DELETE FROM worker WHERE heartbeat < now() - interval '1 hour'", {})
         changed(session, "DELETE FROM idempotency WHERE lease_until < now()", {})
         classify_requests.remove_expired(session)
+        sessions.remove_expired(session)
     if returned:
         log.warning("expired leases returned", count=returned)
     for job_id in finishable:
