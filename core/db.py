@@ -12,9 +12,10 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast
 
 import psycopg
+from psycopg.abc import PQGen
 from sqlalchemy import Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -23,7 +24,12 @@ from sqlalchemy.orm import Session, sessionmaker
 import core.arrays  # noqa: F401 - psycopg must know them before an engine is made
 from core.errors import Unavailable
 
+T = TypeVar("T")
+
 Role = Literal["emobatch_web", "emobatch_worker"]
+
+SILENCE_S = 2.0
+"""So long after its statement timeout a server is away that still says nothing: it is frozen, or no host any more."""
 
 RESTED_S = 1.0
 """A connection that has rested so long is tested before it is used: the server may have been restarted meanwhile."""
@@ -36,13 +42,14 @@ class Database:
         url: ``postgresql://…`` (the driver is always psycopg 3).
         role: what this process is; None keeps the login's own rights (migrations, tests).
         pool_size: connections kept; as many again may be opened under load.
-        statement_timeout_s: no statement of ours is meant to take this long.
+        statement_timeout_s: no statement of ours is meant to take this long. Postgres ends those that do; a server
+            that does not even do that, `SILENCE_S` later, counts as away.
     """
 
     def __init__(self, url: str, role: Role | None, *, pool_size: int = 5, statement_timeout_s: int = 60) -> None:
         options = [
             f"-c statement_timeout={statement_timeout_s}s",
-            "-c lock_timeout=20s",
+            f"-c lock_timeout={min(20, statement_timeout_s)}s",
             "-c idle_in_transaction_session_timeout=60s",
             "-c timezone=UTC",
         ]
@@ -64,6 +71,7 @@ class Database:
             },
         )
         _ping_after_a_rest(self.engine)
+        _impatient(self.engine, statement_timeout_s + SILENCE_S)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
 
     @contextmanager
@@ -99,7 +107,8 @@ class Database:
             pooled = self.engine.raw_connection()
         except (psycopg.Error, DBAPIError, PoolTimeout) as error:
             raise Unavailable("The database does not answer.", next_step="Try again in a few seconds.") from error
-        connection = cast("psycopg.Connection[Any]", pooled.driver_connection)
+        connection = cast(ImpatientConnection, pooled.driver_connection)
+        connection.patience_s = math.inf  # silence is what a listener expects
         pooled.detach()
         connection.rollback()
         connection.autocommit = True
@@ -128,6 +137,37 @@ def _ping_after_a_rest(engine: Engine) -> None:
             engine.dialect.do_ping(connection)
         except engine.dialect.loaded_dbapi.Error as error:
             raise InvalidatePoolError from error  # the pool opens another one
+
+
+class ImpatientConnection(psycopg.Connection[Any]):
+    """Gives up on a server that takes a query and never answers.
+
+    A frozen server's kernel acknowledges everything, so neither keepalives nor ``tcp_user_timeout`` notice it.
+    """
+
+    patience_s = math.inf
+
+    def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
+        """As the driver's own, but at most `patience_s` for one answer.
+
+        Raises:
+            psycopg.OperationalError: there was none; the connection is closed.
+        """
+        try:
+            return super().wait(gen, interval, min(self.patience_s, math.inf if timeout is None else timeout))
+        except psycopg.errors._WaitTimeout as error:
+            if timeout is not None and timeout < self.patience_s:
+                raise
+            self.close()
+            raise psycopg.OperationalError(f"The server gave no answer for {self.patience_s:.0f} s.") from error
+
+
+def _impatient(engine: Engine, patience_s: float) -> None:
+    @event.listens_for(engine, "do_connect")
+    def connect(dialect: Any, record: Any, arguments: Any, parameters: Any) -> ImpatientConnection:
+        made = ImpatientConnection.connect(*arguments, **parameters)
+        made.patience_s = patience_s
+        return made
 
 
 # 08 connection exceptions, 57P01-03 shutdown and start-up, 53 out of resources, 55P03 lock and 57014 statement timeout.

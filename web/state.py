@@ -50,6 +50,7 @@ class State:
             settings.database_url.get_secret_value(),
             "emobatch_web",
             pool_size=max(4, min(8, settings.web_threads // 2)),
+            statement_timeout_s=10,  # somebody waits for the answer
         )
         storage = open_storage(settings.storage_url)
         model = ModelDirectory.load(find_model(settings.model))

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import os
+import signal
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 from sqlalchemy import text
@@ -53,3 +57,25 @@ def test_one_that_was_cut_while_busy_is_an_outage_once(one: Database, other: Dat
     with pytest.raises(Unavailable):
         backend(one)
     assert backend(one)
+
+
+def test_a_frozen_server_is_an_outage(one: Database, other: Database, monkeypatch):
+    """Its kernel still acknowledges what is sent, so nothing but the missing answer tells."""
+    monkeypatch.setattr(core.db, "RESTED_S", 60.0)
+    pid = backend(one)
+    with one.transaction() as session:
+        session.connection().connection.driver_connection.patience_s = 0.3
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(Unavailable):
+            backend(one)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert backend(one) != pid
+
+
+def test_a_listener_may_wait_for_ever(one: Database):
+    with closing(one.dedicated()) as connection:
+        connection.execute("LISTEN nothing")
+        assert list(connection.notifies(timeout=0.1)) == []
+        assert connection.patience_s == math.inf
