@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, Protocol, cast, get_args
@@ -34,10 +34,11 @@ class Runtime(Protocol):
     name: str
     token_budget: int
 
-    def run(self, batches: Sequence[NDArray[np.int64]]) -> Iterable[NDArray[np.float32]]:
+    def run(self, batches: Iterable[NDArray[np.int64]]) -> Iterable[NDArray[np.float32]]:
         """Logits, (batch, labels) each, of batches of token ids, (batch, length) each, in their order.
 
-        All rows of a batch have its true length, so there is no padding. Several batches may be computed at once.
+        All rows of a batch have its true length, so there is no padding. Several batches may be computed at once, the
+        first of them while the last ones are still being made.
         """
         ...
 
@@ -46,7 +47,7 @@ def run_windows(runtime: Runtime, windows: Windows, n_labels: int, token_budget:
     """(windows, labels): the logits of each window, in batches of at most `token_budget` tokens; 0: the runtime's."""
     batches = plan_batches(windows.lengths, token_budget or runtime.token_budget)
     logits = np.empty((len(windows.lengths), n_labels), dtype=np.float32)
-    results = runtime.run([windows.rectangle(batch) for batch in batches])
+    results = runtime.run(windows.rectangle(batch) for batch in batches)
     for batch, result in zip(batches, results, strict=True):
         logits[batch] = result
     return logits

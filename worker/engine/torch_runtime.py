@@ -6,7 +6,7 @@ files, so where the two agree, both are right.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -58,7 +58,7 @@ class TorchRuntime:
         where = torch.cuda.get_device_name(self._device) if on_cuda else f"CPU, {threads} threads"
         self.name = f"torch {torch.__version__}, {str(dtype).removeprefix('torch.')}, {where}"
 
-    def run(self, batches: Sequence[NDArray[np.int64]]) -> Iterable[NDArray[np.float32]]:
+    def run(self, batches: Iterable[NDArray[np.int64]]) -> Iterable[NDArray[np.float32]]:
         """See `Runtime.run`. On CUDA all batches are queued before the first is waited for."""
         with self._torch.inference_mode():
             queued = [self._network(input_ids=self._on_device(batch)).logits.float() for batch in batches]
