@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -80,6 +80,8 @@ class Installation:
     storage: Storage
     model: ModelDirectory
     account_id: uuid.UUID = DEFAULT_ACCOUNT_ID
+    rung: list[int] = field(default_factory=list)
+    """Tickets that shifts have sent for others."""
 
     def uploads(self) -> Uploads:
         return Uploads(self.web_db, self.storage, self.settings, self.model)
@@ -103,6 +105,7 @@ class Installation:
             load_scorer=lambda: scorer or NullScorer(),
             worker_id=trace.worker_id(1),
             trace=trace.Trace(),
+            ring=self.rung.append,
         )
 
     def run(self, scorer: NullScorer | None = None, **changes: object) -> None:

@@ -40,7 +40,7 @@ _caretaker: Caretaker | None = None
 def _my_shift() -> Shift:
     global _shift
     if _shift is None:
-        _shift = open_shift(settings, trace.worker_id(os.getpid()))
+        _shift = open_shift(settings, trace.worker_id(os.getpid()), lambda tickets: ring(app, tickets))
     return _shift
 
 

@@ -21,6 +21,7 @@ from core.settings import Settings
 from core.states import IngestState
 from core.storage import Storage, open_storage
 from core.uploads import canonical_key
+from core.workers import live_slots
 from worker import ingest, settle
 from worker.answering import Answering
 from worker.chunks import Chunks
@@ -38,7 +39,11 @@ that finds a lease is laid to a chunk, and a row that hangs would be tried again
 
 
 class Shift:
-    """One child's working life. `load_scorer` is called once, at the first chunk or by `warm_up`."""
+    """One child's working life.
+
+    `load_scorer` is called once, at the first chunk or by `warm_up`; `ring` with a number of tickets, when there is
+    work for others, too.
+    """
 
     def __init__(
         self,
@@ -50,12 +55,14 @@ class Shift:
         load_scorer: Callable[[], Scorer],
         worker_id: str,
         trace: Trace,
+        ring: Callable[[int], object],
     ) -> None:
         self._db = db
         self._storage = storage
         self._settings = settings
         self._model = model
         self._load_scorer = load_scorer
+        self._ring = ring
         self._worker_id = worker_id
         self._heartbeat = Heartbeat(db, lease_s=settings.lease_s, limit_s=settings.task_limit_s + DYING_S)
         self._answering = Answering(
@@ -128,6 +135,7 @@ class Shift:
                 cut = ingest.cut_slice(self._storage, lease, self._settings, warnings, between=self._answering.glance)
                 complete = self._commit_slice(lease, cut)
                 bound.info("slice cut", chunks=len(cut.chunks), rows=cut.row - 1, finished=cut.finished)
+                self._call_others(len(cut.chunks) - 1)
                 if complete:
                     settle.finish(self._db, lease)
             except StaleLease:
@@ -140,6 +148,18 @@ class Shift:
                 bound.warning("ingest postponed", code=error.code)
                 settle.give_back(self._db, lease)
         return True
+
+    def _call_others(self, chunks: int) -> None:
+        """Rings for the other slots, which would sleep until the sweeper rings: at most as often as there are chunks.
+
+        One that is busy finds nothing new in its ticket; it claims on by itself.
+        """
+        if chunks < 1:
+            return
+        with self._db.transaction() as session:
+            others = live_slots(session, self._model.sha256) - 1
+        if others > 0:
+            self._ring(min(chunks, others))
 
     def _convert(self, lease: IngestLease) -> None:
         key = canonical_key(lease.upload_id)
@@ -157,8 +177,8 @@ class Shift:
             return ledger.commit_slice(session, lease, cut)
 
 
-def open_shift(settings: Settings, worker_id: str) -> Shift:
-    """The shift of this process: its own connections, its own engine."""
+def open_shift(settings: Settings, worker_id: str, ring: Callable[[int], object]) -> Shift:
+    """The shift of this process: its own connections, its own engine. `ring` sends so many tickets."""
     model = ModelDirectory.load(find_model(settings.model))
     db = Database(settings.database_url.get_secret_value(), "emobatch_worker", pool_size=3)
     with db.transaction() as session:
@@ -184,4 +204,5 @@ def open_shift(settings: Settings, worker_id: str) -> Shift:
         ),
         worker_id=worker_id,
         trace=Trace(),
+        ring=ring,
     )

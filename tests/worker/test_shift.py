@@ -310,3 +310,28 @@ def test_a_file_that_comes_meanwhile_is_cut_before_the_next_claim(installation: 
     while shift.tick():
         pass
     assert {installation.status(job_id).state for job_id in (long, *arrived)} == {JobState.COMPLETED}
+
+
+@pytest.mark.parametrize(("slots", "rung"), [(0, []), (1, []), (3, [2]), (9, [4])])
+def test_whoever_cuts_a_file_calls_the_others(installation: Installation, slots: int, rung: list[int]):
+    """They would sleep until the sweeper rings; and no more than there are chunks for."""
+    if slots:
+        with installation.db.transaction() as session:
+            session.execute(
+                text("INSERT INTO worker (id, models, slots) VALUES ('here', ARRAY[:model], :slots)"),
+                {"model": installation.model.sha256, "slots": slots},
+            )
+    installation.accept(reviews(200))
+    installation.run(chunk_records=40)
+    assert installation.rung == rung
+
+
+def test_a_file_of_one_chunk_calls_nobody(installation: Installation):
+    with installation.db.transaction() as session:
+        session.execute(
+            text("INSERT INTO worker (id, models, slots) VALUES ('here', ARRAY[:model], 3)"),
+            {"model": installation.model.sha256},
+        )
+    installation.accept(reviews(30))
+    installation.run(chunk_records=40)
+    assert installation.rung == []
