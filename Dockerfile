@@ -1,4 +1,4 @@
-# Images of emobatch, one target each: migrate, web (no torch, no ONNX Runtime), worker-cpu, worker-gpu.
+# Images of emobatch, one target each: migrate, web (no torch, no ONNX Runtime), worker-cpu, worker-gpu, flower.
 #   docker build --target web -t emobatch-web .
 
 FROM python:3.12-slim AS base
@@ -18,9 +18,9 @@ RUN $INSTALL ".[web]" && python -m pip uninstall -y emobatch
 COPY migrations ./migrations
 COPY models ./models
 COPY web ./web
-USER emobatch
+USER 10001
 EXPOSE 8080
-CMD ["python", "-m", "gunicorn", "web.wsgi:app", "--bind", "0.0.0.0:8080", "--worker-class", "gthread", "--workers", "2", "--threads", "64", "--timeout", "120", "--graceful-timeout", "10", "--no-control-socket"]
+CMD ["python", "-m", "gunicorn", "web.wsgi:app", "--config", "python:web.server", "--bind", "0.0.0.0:8080", "--worker-class", "gthread", "--workers", "2", "--threads", "64", "--timeout", "120", "--graceful-timeout", "10", "--no-control-socket"]
 
 FROM web AS migrate
 CMD ["python", "-m", "migrations.run", "upgrade"]
@@ -29,12 +29,19 @@ FROM base AS worker-cpu
 RUN $INSTALL ".[worker]" && python -m pip uninstall -y emobatch
 COPY models ./models
 COPY worker ./worker
-USER emobatch
+USER 10001
 CMD ["python", "-m", "celery", "--app", "worker.app", "worker", "--concurrency", "1", "--loglevel", "INFO", "--without-gossip", "--without-mingle"]
 
 FROM base AS worker-gpu
 RUN $INSTALL ".[gpu]" && python -m pip uninstall -y emobatch
 COPY models ./models
 COPY worker ./worker
-USER emobatch
+USER 10001
 CMD ["python", "-m", "celery", "--app", "worker.app", "worker", "--concurrency", "1", "--loglevel", "INFO", "--without-gossip", "--without-mingle"]
+
+FROM base AS flower
+RUN $INSTALL ".[flower]" && python -m pip uninstall -y emobatch
+COPY deploy/flower.py ./deploy/flower.py
+COPY worker ./worker
+USER 10001
+CMD ["python", "-m", "celery", "--app", "worker.monitor", "flower", "--conf=deploy/flower.py", "--address=0.0.0.0", "--port=5555"]

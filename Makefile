@@ -15,7 +15,7 @@ B      ?= emobatch-distilbert-6x384
 EMOBATCH_DATA ?= ../shared/data/goemotions
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check faults train distil runs search ablate eval eval-dev report neutral compare bench bench-quick fairness machines load soak clean
+.PHONY: help demo up test check secrets faults train distil runs search ablate eval eval-dev report neutral compare bench bench-quick fairness machines load soak clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -56,6 +56,9 @@ check: $(VENV)/.test  ## lint, types, import rules
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+secrets:  ## write the secrets that docker-compose.yml reads into ./secrets; what is there stays
+	@deploy/make-secrets
 
 faults: $(VENV)/.test  ## the fault campaign, at most 90 minutes: kills, cuts, freezes and floods; table in docs/reliability.md
 	$(BIN)/python -m tests.faults

@@ -22,6 +22,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 
 import core.arrays  # noqa: F401 - psycopg must know them before an engine is made
+from core import metrics
 from core.errors import Unavailable
 
 T = TypeVar("T")
@@ -72,6 +73,12 @@ class Database:
         )
         _ping_after_a_rest(self.engine)
         _impatient(self.engine, statement_timeout_s + SILENCE_S)
+        self._role = role or "owner"
+        self._most = 2 * pool_size
+        metrics.DB_CONNECTIONS_LIMIT.labels(self._role).inc(self._most)
+        self._open = metrics.DB_TRANSACTIONS.labels(self._role)
+        for trouble in (metrics.DB_POOL_TIMEOUTS, metrics.DB_OUTAGES):
+            trouble.labels(self._role)  # there from the start, at 0
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
 
     @contextmanager
@@ -85,15 +92,19 @@ class Database:
             Unavailable: Postgres does not answer, or went away. Whether the commit happened is then unknown.
         """
         try:
-            with self._sessions() as session, session.begin():
+            with self._open.track_inprogress(), self._sessions() as session, session.begin():
                 if account_id is not None:
                     session.execute(
                         text("SELECT set_config('emobatch.account_id', :account_id, true)"),
                         {"account_id": str(account_id)},
                     )
                 yield session
+        except PoolTimeout:
+            metrics.DB_POOL_TIMEOUTS.labels(self._role).inc()
+            raise
         except DBAPIError as error:
             if is_outage(error):
+                metrics.DB_OUTAGES.labels(self._role).inc()
                 raise Unavailable("The database does not answer.", next_step="Try again in a few seconds.") from error
             raise
 
@@ -117,6 +128,8 @@ class Database:
     def close(self) -> None:
         """Closes all connections."""
         self.engine.dispose()
+        metrics.DB_CONNECTIONS_LIMIT.labels(self._role).dec(self._most)
+        self._most = 0
 
 
 def _ping_after_a_rest(engine: Engine) -> None:

@@ -55,7 +55,7 @@ def celery_app(settings: Settings, name: str) -> Celery:
         worker_pool_start_method="spawn",
         worker_proc_alive_timeout=300,
         worker_cancel_long_running_tasks_on_connection_loss=False,
-        worker_send_task_events=False,
+        worker_send_task_events=settings.task_events,
         enable_utc=True,
     )
     return app

@@ -1,16 +1,21 @@
 """All settings, read once at the edge of a process and passed in.
 
 Names are the environment variables: ``EMOBATCH_`` and the field's name in capitals, except the three that every
-platform already sets: ``DATABASE_URL``, ``REDIS_URL``, ``STORAGE_URL``. A value that surprises carries its reason.
+platform already sets: ``DATABASE_URL``, ``REDIS_URL``, ``STORAGE_URL``. Any of them may come in a file instead, which
+the same name with ``_FILE`` at its end names. A value that surprises carries its reason.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-from pydantic import AliasChoices, Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AliasChoices, Field, SecretStr, ValidationInfo, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from core.secret_files import read_secret, with_password
 
 MIB = 1024 * 1024
 
@@ -21,6 +26,15 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="EMOBATCH_", frozen=True, extra="ignore", populate_by_name=True)
 
     # --- where things are -------------------------------------------------------------------------------------
+    # The passwords stand before the URLs that they go into.
+    database_password: SecretStr = Field(
+        default=SecretStr(""), validation_alias=AliasChoices("DATABASE_PASSWORD", "database_password")
+    )
+    """Put into ``DATABASE_URL`` where that has none: so a password can come in a file, and need not be quoted."""
+    redis_password: SecretStr = Field(
+        default=SecretStr(""), validation_alias=AliasChoices("REDIS_PASSWORD", "redis_password")
+    )
+    """Put into ``REDIS_URL`` where that has none."""
     database_url: SecretStr = Field(validation_alias=AliasChoices("DATABASE_URL", "database_url"))
     """``postgresql://user:password@host:port/db``. A process takes its role (owner, web, worker) on connecting."""
     redis_url: SecretStr = Field(validation_alias=AliasChoices("REDIS_URL", "redis_url"))
@@ -109,9 +123,52 @@ class Settings(BaseSettings):
     """Texts whose logits a process remembers, over all chunks."""
 
     # --- how it speaks ----------------------------------------------------------------------------------------
+    task_events: bool = False
+    """Workers tell of each ticket, for Flower."""
     log_level: str = "INFO"
     log_format: str = "json"
     """``json`` or ``console``."""
+    metrics_token: SecretStr = SecretStr("")
+    """What Prometheus sends to read ``/metrics`` of web. Empty: there is no such page."""
+    metrics_port: int = 0
+    """Where a worker serves its metrics; 0: nowhere."""
+    metrics_host: str = "127.0.0.1"
+    """The address it serves them on. Nobody is asked to sign in there: keep it inside."""
+
+    @field_validator("database_url", "redis_url")
+    @classmethod
+    def _sign_in(cls, url: SecretStr, info: ValidationInfo) -> SecretStr:
+        password: SecretStr = info.data[str(info.field_name).replace("_url", "_password")]
+        return SecretStr(with_password(url.get_secret_value(), password.get_secret_value()))
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What the code says counts most, then the environment, then files."""
+        return init_settings, env_settings, _Files(settings_cls)
+
+
+class _Files(PydanticBaseSettingsSource):
+    """``NAME_FILE``, see `core.secret_files`."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        return read_secret(variable(field_name, field)), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        found = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
+        return {name: value for name, value in found.items() if value is not None}
+
+
+def variable(name: str, field: FieldInfo) -> str:
+    """The environment variable of a field."""
+    alias = field.validation_alias
+    return str(alias.choices[0]) if isinstance(alias, AliasChoices) else f"EMOBATCH_{name}".upper()
 
 
 @lru_cache(maxsize=1)

@@ -6,13 +6,14 @@ Takes a login that may create roles (the owner). Safe to run from several places
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
+
+from core.secret_files import read_secret, with_password
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -81,13 +82,14 @@ def main() -> int:
     parser.add_argument("action", choices=["upgrade", "downgrade"])
     parser.add_argument("revision", nargs="?")
     arguments = parser.parse_args()
-    url = os.environ.get("DATABASE_URL")
+    url = read_secret("DATABASE_URL")
     if not url:
         print(
             "DATABASE_URL is not set: name the database to migrate, postgresql://user:password@host/name.",
             file=sys.stderr,
         )
         return 2
+    url = with_password(url, read_secret("DATABASE_PASSWORD") or "")
     action = upgrade if arguments.action == "upgrade" else downgrade
     action(url, *([arguments.revision] if arguments.revision else []))
     return 0

@@ -73,7 +73,7 @@ def database_url(postgres: Postgres) -> Iterator[str]:
     """A database with all migrations applied, for the whole session; the login is its owner."""
     from migrations.run import upgrade
 
-    with _database(postgres) as url:
+    with fresh_database(postgres) as url:
         upgrade(url)
         yield url
 
@@ -81,7 +81,7 @@ def database_url(postgres: Postgres) -> Iterator[str]:
 @pytest.fixture
 def empty_database_url(postgres: Postgres) -> Iterator[str]:
     """A database with nothing in it, for one test; the login is its owner."""
-    with _database(postgres) as url:
+    with fresh_database(postgres) as url:
         yield url
 
 
@@ -99,7 +99,7 @@ def local_stack(local_home: Path) -> Iterator[stack.RunningStack]:
 
 
 @contextmanager
-def _database(postgres: Postgres) -> Iterator[str]:
+def fresh_database(postgres: Postgres) -> Iterator[str]:
     """A fresh database of the owner's, dropped at the end of the block."""
     name = f"test_{secrets.token_hex(4)}"
     database = sql.Identifier(name)

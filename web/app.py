@@ -7,7 +7,21 @@ from importlib.metadata import PackageNotFoundError, version
 from apiflask import APIFlask
 
 from core.settings import Settings, get_settings
-from web import api, assets, auth, guard, intake, openapi, pages, present, previewing, problems, requestlog, trying
+from web import (
+    api,
+    assets,
+    auth,
+    guard,
+    intake,
+    metrics,
+    openapi,
+    pages,
+    present,
+    previewing,
+    problems,
+    requestlog,
+    trying,
+)
 from web.state import EXTENSION, State
 
 SMALL_BODY = 64 * 1024
@@ -38,6 +52,7 @@ def create_app(settings: Settings | None = None) -> APIFlask:
     openapi.configure(app)
     # The order matters: the log sees every request, the guard refuses before a view reads anything.
     requestlog.install(app)
+    metrics.install(app, settings)
     guard.install(app, settings)
     problems.install(app)
     intake.install(app)

@@ -21,8 +21,8 @@ from werkzeug.exceptions import Forbidden
 from core.settings import Settings
 from web.auth import uses_cookie
 
-PROBES = frozenset({"system.health", "system.ready"})
-"""Answered under any Host header: load balancers ask by address."""
+PROBES = frozenset({"system.health", "system.ready", "metrics.show"})
+"""Answered under any Host header: load balancers and Prometheus ask by address."""
 
 _PORT = re.compile(r":\d+$")
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})

@@ -21,6 +21,7 @@ from core.errors import LimitExceeded
 from core.queue import ring
 from core.table import Overrides
 from core.uploads import Accepted, JobRequest
+from web import metrics
 from web.auth import require_account
 from web.multipart import MAX_FIELDS_BYTES, FormStream
 from web.problems import BrokenOff, TooMany
@@ -103,6 +104,8 @@ def create_job(options: CreateOptions) -> Accepted:
             raise TooMany(error.what, next_step=error.next_step) from error
     if not accepted.repeated:
         ring(state().ringer)
+        metrics.UPLOADS.inc()
+        metrics.UPLOAD_BYTES.inc(accepted.answer["bytes"])
         log.info("job accepted", job_id=str(accepted.job_id), bytes=accepted.answer["bytes"])
     return accepted
 

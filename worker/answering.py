@@ -18,7 +18,7 @@ from core.db import Database
 from core.errors import Unavailable
 from core.model_directory import ModelDirectory
 from core.settings import Settings
-from worker import classify
+from worker import classify, metrics
 from worker.classify import Scorer, rows_of
 
 log = structlog.get_logger(__name__)
@@ -75,6 +75,7 @@ class Answering:
         given = self._score(claimed)
         with self._db.transaction() as session:
             in_time = classify_requests.answer(session, claimed, given)
+        metrics.ANSWERED.observe(given.scored_s)
         log.info("request answered", texts=len(claimed.texts), in_time=in_time, ms=round(1000 * given.scored_s))
         return True
 

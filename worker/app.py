@@ -13,11 +13,14 @@ import structlog
 from celery import signals
 
 from core import log as logs
+from core import metrics
 from core.failpoints import failpoint
 from core.queue import TICK, celery_app, ring
 from core.settings import get_settings
 from worker import trace
 from worker.caretaker import Caretaker
+from worker.exporter import Exporter
+from worker.metrics import TICKS
 from worker.shift import Shift, open_shift
 
 log = structlog.get_logger(__name__)
@@ -35,6 +38,7 @@ that reads ahead, for Python's usual 5 ms, stands still for a tenth of a batch."
 
 _shift: Shift | None = None
 _caretaker: Caretaker | None = None
+_exporter: Exporter | None = None
 
 
 def _my_shift() -> Shift:
@@ -47,6 +51,7 @@ def _my_shift() -> Shift:
 @app.task(name=TICK)
 def tick() -> None:
     """Looks in the ledger and works; rings for a successor when there may be more."""
+    TICKS.inc()
     if _my_shift().tick():
         failpoint("before-ring")
         ring(app)
@@ -70,13 +75,16 @@ def _child_started(**_: Any) -> None:
 @signals.worker_init.connect
 def _parent_starting(**_: Any) -> None:
     trace.prepare()
+    metrics.clear_folder()
 
 
 @signals.worker_ready.connect
 def _parent_ready(sender: Any, **_: Any) -> None:
-    global _caretaker
+    global _caretaker, _exporter
     _caretaker = Caretaker(settings, app)
     _caretaker.start()
+    if settings.metrics_port:
+        _exporter = Exporter(settings, app)
 
 
 @signals.task_received.connect
@@ -93,6 +101,8 @@ def _parent_stopping(**_: Any) -> None:
 
 @signals.worker_shutdown.connect
 def _parent_stopped(**_: Any) -> None:
+    if _exporter:
+        _exporter.close()
     if _caretaker:
         _caretaker.stop()
     trace.clear()

@@ -24,7 +24,7 @@ from core.ledger.recovery import HeldLease
 from core.model_directory import ModelDirectory, find_model
 from core.settings import Settings
 from core.storage import open_storage
-from worker import trace
+from worker import metrics, trace
 from worker.sweeper import remove_orphans, sweep
 
 log = structlog.get_logger(__name__)
@@ -107,6 +107,7 @@ class Caretaker:
             crashes = set()
             for held in dead:
                 at_fault = not self._stopping and _died_of(held)
+                metrics.CHILD_DEATHS.labels("work" if at_fault else "other").inc()
                 if ledger.charge_dead_child(session, held, at_fault=at_fault):
                     crashes.add((held.job_id, held.pid))
             for job_id, _ in sorted(crashes):  # one for each child, however many chunks it had
@@ -126,7 +127,7 @@ class Caretaker:
                 """),
                 {"id": trace.node(), "model": self._model.sha256, "slots": slots},
             )
-        sweep(self._db, self._storage, self._settings)
+        self._lead()
         if time.monotonic() >= self._next_orphans:
             self._next_orphans = time.monotonic() + ORPHANS_S
             remove_orphans(self._db, self._storage)
@@ -135,6 +136,18 @@ class Caretaker:
             wanted += classify_requests.waiting(session, [self._model.sha256], TICKETS_PER_SLOT * slots)
         if wanted:
             self._ring(min(wanted, TICKETS_PER_SLOT * slots))
+
+    def _lead(self) -> None:
+        """Sweeps, unless another worker is at it."""
+        began = time.monotonic()
+        try:
+            led = sweep(self._db, self._storage, self._settings)
+        except Exception:
+            metrics.SWEEPS.labels("failed").inc()
+            raise
+        metrics.SWEEPS.labels("led" if led else "followed").inc()
+        if led:
+            metrics.SWEEP_S.observe(time.monotonic() - began)
 
     def _ring(self, wanted: int) -> None:
         try:
@@ -161,6 +174,7 @@ class Caretaker:
         now = time.monotonic()
         if self._told_to_go is None:
             self._told_to_go = now
+            metrics.DEAF.inc()
             log.error("tickets wait and none is heard: restarting", waiting=waiting)
             os.kill(os.getpid(), signal.SIGTERM)
         elif now - self._told_to_go > GOING_S:

@@ -25,7 +25,7 @@ from core.ledger import ChunkLease, ChunkResult, StaleLease
 from core.model_directory import ModelDirectory
 from core.settings import Settings
 from core.storage import Storage
-from worker import classify, isolated, settle
+from worker import classify, isolated, metrics, settle
 from worker.classify import Rows, Scorer, Together
 from worker.heartbeat import Heartbeat
 from worker.trace import Trace
@@ -45,12 +45,14 @@ class Bundle:
         read: those that are to be scored, with their rows.
         together: the same rows, ready for the engine; None: nothing is to be scored, or a chunk is isolated.
         file_waits: whether there was a file to cut as they were claimed.
+        claimed: when, by `time.monotonic`.
     """
 
     leases: list[ChunkLease]
     read: Read
     together: Together | None
     file_waits: bool
+    claimed: float
 
     @property
     def isolated(self) -> bool:
@@ -114,10 +116,11 @@ class Chunks:
                 ahead = time.monotonic() < until and not (bundle.isolated or bundle.file_waits)
                 fetching = self._reader.submit(self._fetch if ahead else _nothing)
                 self._between()
-                scored = self._score(bundle)
+                with metrics.STAGE_S.labels("score").time():
+                    scored = self._score(bundle)
                 if committing:
                     committing.result()
-                committing = self._committer.submit(self._commit, bundle.leases, scored)
+                committing = self._committer.submit(self._commit, bundle, scored)
         finally:
             pending: list[Future[Any]] = [fetching, *([committing] if committing else [])]
             wait(pending)
@@ -128,6 +131,13 @@ class Chunks:
 
     def _fetch(self) -> Bundle | None:
         """The next bundle, claimed, read and tokenized; None when nothing is claimable."""
+        began = time.monotonic()
+        bundle = self._claim(began)
+        if bundle:
+            metrics.STAGE_S.labels("fetch").observe(time.monotonic() - began)
+        return bundle
+
+    def _claim(self, began: float) -> Bundle | None:
         with self._db.transaction() as session:
             leases = ledger.claim_chunks(
                 session,
@@ -143,10 +153,10 @@ class Chunks:
         self._heartbeat.hold(leases)
         read = [(lease, rows) for lease in leases if (rows := self._read(lease))]
         if not read or leases[0].isolated:
-            return Bundle(leases, read, None, file_waits)
+            return Bundle(leases, read, None, file_waits, began)
         scorer = self._scorer()  # loading it is no chunk's doing
         with self._trace.during(leases[0].source.job_id, [lease.chunk_no for lease, _ in read]):
-            return Bundle(leases, read, Together.of([rows for _, rows in read], scorer), file_waits)
+            return Bundle(leases, read, Together.of([rows for _, rows in read], scorer), file_waits, began)
 
     def _limit(self) -> int:
         """How many chunks a bundle may have: `claim_s` of work, if each held as much text as a chunk can."""
@@ -202,14 +212,18 @@ class Chunks:
             self._learn(time.monotonic() - began, [rows for _, rows in bundle.read])
         return bundle.read
 
-    def _commit(self, leases: list[ChunkLease], scored: Read) -> None:
+    def _commit(self, bundle: Bundle, scored: Read) -> None:
         """Commits what is scored, together, and lets go of the leases."""
+        leases = bundle.leases
         try:
             if done := [(lease, classify.summarise(rows, self._model)) for lease, rows in scored]:
-                if self._commit_results(done):
+                with metrics.STAGE_S.labels("commit").time():
+                    last = self._commit_results(done, bundle.claimed)
+                if last:
                     settle.finish(self._db, leases[0])
                 failpoint("after-commit")
         except StaleLease:
+            metrics.STALE.inc(len(scored))
             log.info("stale results refused", job_id=str(leases[0].source.job_id), chunks=len(leases))
         except Unavailable as error:
             for lease, _ in scored:
@@ -220,10 +234,11 @@ class Chunks:
 
     def _postpone(self, lease: ChunkLease, error: Unavailable) -> None:
         """Gives a chunk back, because the storage or the ledger did not answer."""
+        metrics.POSTPONED.inc()
         log.warning("chunk postponed", job_id=str(lease.source.job_id), chunk=lease.chunk_no, code=error.code)
         settle.give_back(self._db, lease)
 
-    def _commit_results(self, done: list[tuple[ChunkLease, ChunkResult]]) -> bool:
+    def _commit_results(self, done: list[tuple[ChunkLease, ChunkResult]], claimed: float) -> bool:
         """Commits; when the answer to COMMIT is lost, reads the ledger until it says what happened.
 
         Returns:
@@ -241,8 +256,10 @@ class Chunks:
                 with self._db.transaction() as session:
                     # One transaction wrote them all, or none.
                     if unsure and any(ledger.is_committed(session, lease) for lease, _ in done):
+                        self._count(done, frozenset(), claimed)
                         return True  # perhaps the last ones: `finish` looks again
                     committed = ledger.commit_chunks(session, done)
+                self._count(done, committed.stale, claimed)
                 for chunk_no in committed.stale:
                     log.info("stale result refused", job_id=str(done[0][0].source.job_id), chunk=chunk_no)
                 return committed.last
@@ -252,6 +269,13 @@ class Chunks:
                     raise
                 time.sleep(pause)
                 pause = min(2.0, pause * 2)
+
+    def _count(self, done: list[tuple[ChunkLease, ChunkResult]], stale: frozenset[int], claimed: float) -> None:
+        """Counts what was committed, and what was not."""
+        metrics.STALE.inc(len(stale))
+        for lease, result in done:
+            if lease.chunk_no not in stale:
+                metrics.count_chunk(self._model.version, result, time.monotonic() - claimed)
 
 
 def _nothing() -> None:

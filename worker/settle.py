@@ -8,6 +8,7 @@ from core import ledger
 from core.db import Database
 from core.errors import EmobatchError
 from core.ledger import ChunkLease, IngestLease
+from worker import metrics
 
 log = structlog.get_logger(__name__)
 
@@ -17,6 +18,7 @@ def finish(db: Database, lease: ChunkLease | IngestLease) -> None:
     with db.transaction() as session:
         state = ledger.finish(session, lease.source.job_id)
     if state:
+        metrics.JOBS.labels(state).inc()
         log.info("job finished", job_id=str(lease.source.job_id), state=state.value)
 
 

@@ -22,7 +22,7 @@ from core.states import IngestState
 from core.storage import Storage, open_storage
 from core.uploads import canonical_key
 from core.workers import live_slots
-from worker import ingest, settle
+from worker import ingest, metrics, settle
 from worker.answering import Answering
 from worker.chunks import Chunks
 from worker.classify import Scorer
@@ -134,6 +134,8 @@ class Shift:
                     return True
                 cut = ingest.cut_slice(self._storage, lease, self._settings, warnings, between=self._answering.glance)
                 complete = self._commit_slice(lease, cut)
+                metrics.SLICES.inc()
+                metrics.ROWS_CUT.inc(cut.row - lease.row)
                 bound.info("slice cut", chunks=len(cut.chunks), rows=cut.row - 1, finished=cut.finished)
                 self._call_others(len(cut.chunks) - 1)
                 if complete:

@@ -14,6 +14,7 @@ from core.ledger import changed
 from core.settings import Settings
 from core.storage import Storage
 from core.uploads import CANONICAL
+from worker import metrics
 from worker.retention import remove_uploads, retire_jobs
 
 log = structlog.get_logger(__name__)
@@ -21,15 +22,15 @@ log = structlog.get_logger(__name__)
 _LEADER = text("SELECT pg_try_advisory_xact_lock(1936024944)")
 
 
-def sweep(db: Database, storage: Storage, settings: Settings) -> None:
-    """One sweep, if nobody else is sweeping.
+def sweep(db: Database, storage: Storage, settings: Settings) -> bool:
+    """One sweep, if nobody else is sweeping; whether it was.
 
     Raises:
         Unavailable: the database or the storage does not answer; the next sweep does it.
     """
     with db.transaction() as session:
         if not session.execute(_LEADER).scalar_one():
-            return
+            return False
         returned = ledger.return_expired(session)
         finishable = ledger.finishable(session)
         changed(session, "DELETE FROM worker WHERE heartbeat < now() - interval '1 hour'", {})
@@ -37,14 +38,17 @@ def sweep(db: Database, storage: Storage, settings: Settings) -> None:
         classify_requests.remove_expired(session)
         sessions.remove_expired(session)
     if returned:
+        metrics.LEASES_EXPIRED.inc(returned)
         log.warning("expired leases returned", count=returned)
     for job_id in finishable:
         with db.transaction() as session:
             state = ledger.finish(session, job_id)
         if state:
+            metrics.JOBS.labels(state).inc()
             log.info("job finished", job_id=str(job_id), state=state.value)
     retire_jobs(db, settings.retention_days)
     remove_uploads(db, storage)
+    return True
 
 
 def remove_orphans(db: Database, storage: Storage) -> int:

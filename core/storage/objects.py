@@ -21,6 +21,7 @@ from obstore.exceptions import BaseError, PermissionDeniedError, Unauthenticated
 from obstore.store import ObjectStore, S3Store
 
 from core.errors import StorageMissing, Unavailable
+from core.secret_files import read_secret
 from core.storage.base import Blocks, Entry, StagedWriter, check_key, check_range
 
 if TYPE_CHECKING:
@@ -34,12 +35,20 @@ BLOCK = 4 * 1024 * 1024
 
 
 def open_s3(bucket: str, prefix: str = "", *, endpoint: str = "", region: str = "") -> ObjectStorage:
-    """The store under `prefix` in `bucket`; credentials, and what is not given here, come from ``AWS_*``."""
+    """The store under `prefix` in `bucket`; credentials, and what is not given here, come from ``AWS_*``.
+
+    Raises:
+        BadOption: a file with credentials, which ``AWS_…_FILE`` names, cannot be read.
+    """
     config: S3Config = {
         "region": region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
     }
     if endpoint:
         config["endpoint"] = endpoint
+    if key_id := read_secret("AWS_ACCESS_KEY_ID"):
+        config["access_key_id"] = key_id
+    if secret := read_secret("AWS_SECRET_ACCESS_KEY"):
+        config["secret_access_key"] = secret
     store = S3Store(
         bucket,
         prefix=prefix or None,

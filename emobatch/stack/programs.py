@@ -69,7 +69,7 @@ def _web(settings: Settings) -> Program:
     return Program(
         name="web",
         command=(
-            *(sys.executable, "-m", "gunicorn", "web.wsgi:app"),
+            *(sys.executable, "-m", "gunicorn", "web.wsgi:app", "--config", "python:web.server"),
             *("--bind", f"127.0.0.1:{settings.port}"),
             # A slow client holds a thread, not the server.
             *("--worker-class", "gthread", "--workers", str(settings.web_processes)),

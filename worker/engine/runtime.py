@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from core.errors import BadOption
 from core.model_directory import ModelDirectory
+from worker import metrics
 from worker.batching import plan_batches
 from worker.engine.tokens import Windows
 
@@ -45,7 +46,9 @@ class Runtime(Protocol):
 
 def run_windows(runtime: Runtime, windows: Windows, n_labels: int, token_budget: int = 0) -> NDArray[np.float32]:
     """(windows, labels): the logits of each window, in batches of at most `token_budget` tokens; 0: the runtime's."""
-    batches = plan_batches(windows.lengths, token_budget or runtime.token_budget)
+    token_budget = token_budget or runtime.token_budget
+    batches = plan_batches(windows.lengths, token_budget)
+    metrics.count_batches(windows.lengths, batches, token_budget)
     logits = np.empty((len(windows.lengths), n_labels), dtype=np.float32)
     results = runtime.run(windows.rectangle(batch) for batch in batches)
     for batch, result in zip(batches, results, strict=True):
