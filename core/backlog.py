@@ -29,7 +29,7 @@ class Backlog:
         leased_chunks: chunks that workers are at now.
         requests: requests of the synchronous lane that nobody has answered yet.
         workers: workers whose heartbeat is fresh.
-        slots: child processes of all of them.
+        slots: child processes of those that take work.
     """
 
     rows: Mapping[str, int]
@@ -68,7 +68,8 @@ SELECT
     (SELECT count(*) FROM chunk WHERE state = 'leased') AS leased,
     (SELECT count(*) FROM classify_request WHERE texts IS NOT NULL AND expires_at > now()) AS requests,
     (SELECT count(*) FROM worker WHERE heartbeat > now() - make_interval(secs => :silent)) AS workers,
-    (SELECT coalesce(sum(slots), 0) FROM worker WHERE heartbeat > now() - make_interval(secs => :silent)) AS slots
+    (SELECT coalesce(sum(slots), 0) FROM worker WHERE heartbeat > now() - make_interval(secs => :silent)
+        AND NOT draining) AS slots
 """)
 
 

@@ -15,26 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-
-
-def _prepare_folder() -> Path | None:
-    """The folder of this process and its children; None where nobody asks for numbers.
-
-    prometheus_client decides as it is imported whether numbers are kept in files, so this cannot wait for the settings
-    object: the first process to come by here, the parent, makes the folder, and its children inherit its name.
-    """
-    wanted = any(name.startswith("EMOBATCH_METRICS_") and value not in ("", "0") for name, value in os.environ.items())
-    if FOLDER not in os.environ and wanted:
-        made, parent = tempfile.mkdtemp(prefix="emobatch-metrics-"), os.getpid()
-        os.environ[FOLDER] = made
-        atexit.register(lambda: shutil.rmtree(made, ignore_errors=True) if os.getpid() == parent else None)
-    return Path(os.environ[FOLDER]) if FOLDER in os.environ else None
-
-
-_folder = _prepare_folder()
-
-from prometheus_client import (  # noqa: E402 - see `_prepare_folder`
+from prometheus_client import (
     REGISTRY,
     CollectorRegistry,
     Counter,
@@ -42,8 +23,32 @@ from prometheus_client import (  # noqa: E402 - see `_prepare_folder`
     Metric,
     disable_created_metrics,
     multiprocess,
+    values,
 )
 
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+
+
+def _prepare_folder() -> Path | None:
+    """The folder of this process and its children; None where nobody asks for numbers.
+
+    How a number is kept is settled as it is defined, below, so this cannot wait for the settings object: the first
+    process to come by here, the parent, makes the folder, and its children inherit its name.
+    """
+    wanted = any(name.startswith("EMOBATCH_METRICS_") and value not in ("", "0") for name, value in os.environ.items())
+    if FOLDER not in os.environ and wanted:
+        made, parent = tempfile.mkdtemp(prefix="emobatch-metrics-"), os.getpid()
+        os.environ[FOLDER] = made
+        atexit.register(lambda: shutil.rmtree(made, ignore_errors=True) if os.getpid() == parent else None)
+    if FOLDER not in os.environ:
+        return None
+    # It looked at the environment when it was first imported, which may have been before we came by (Flower adds itself
+    # to Celery's command line, and imports it).
+    values.ValueClass = values.get_value_class()
+    return Path(os.environ[FOLDER])
+
+
+_folder = _prepare_folder()
 disable_created_metrics()
 
 DB_TRANSACTIONS = Gauge(

@@ -132,6 +132,8 @@ class Job(Base):
     expires_at: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None]
     """Set by its owner: invisible from then on, and removed with its files by the sweeper."""
+    traceparent: Mapped[str | None]
+    """Trace context of the upload (W3C Trace Context), so that the work done for it joins its trace."""
 
 
 class Chunk(Base):
@@ -214,6 +216,8 @@ class Worker(Base):
     """sha256 of the model directories it can serve."""
     slots: Mapped[int]
     heartbeat: Mapped[datetime] = mapped_column(server_default=NOW)
+    draining: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Told to finish what it holds and to take no more."""
 
 
 class ClassifyRequest(Base):

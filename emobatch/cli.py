@@ -28,6 +28,7 @@ from emobatch.connect import Where
 from emobatch.failure import ExitCode
 from emobatch.job import View
 from emobatch.labelling import Interrupted, Labelling, label
+from emobatch.lazy import LazyGroup
 from emobatch.options import DASH, json_option, reading_options, view_options, where_options
 from emobatch.output import Output
 from emobatch.progress import Display
@@ -179,6 +180,9 @@ def up(port: int | None, workers: int | None) -> ExitCode:
     """Start the local stack and print its address; Ctrl-C stops it."""
     local.check_installed()
     return ExitCode(local.serve(port, workers))
+
+
+cli.add_command(LazyGroup("emobatch.admin", "admin", extra="core", short_help="Look after an installation."))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -287,7 +287,7 @@ def test_a_real_prometheus_sees_the_work_of_every_process(composed, tmp_path):
         assert value(client, "max(emobatch_workers_alive)") == 1
         assert value(client, 'emobatch_http_requests_total{route="/api/v1/jobs",method="POST",status="202"}') >= 1
         while not value(client, 'sum(increase(emobatch_sweeps_total{outcome="led"}[1m]))') > 0:
-            assert time.monotonic() < until, "nobody sweeps"
+            assert time.monotonic() < until, query(client, "emobatch_sweeps_total")
             time.sleep(0.2)
         for expression in dashboard_expressions():
             query(client, expression)

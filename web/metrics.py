@@ -34,7 +34,7 @@ UPLOAD_BYTES = Counter("emobatch_upload_bytes_total", "Bytes of the uploads that
 
 
 def install(app: Flask, settings: Settings) -> None:
-    """Counts every request of the app, and adds the page."""
+    """Counts every request of the app, and adds the page if there is a token for it."""
 
     @app.before_request
     def begin() -> None:
@@ -49,17 +49,20 @@ def install(app: Flask, settings: Settings) -> None:
             REQUEST_S.labels(method, route).observe(time.monotonic() - g.asked_at)
         return response
 
-    token = settings.metrics_token.get_secret_value()
-    shown = metrics.registry()
+    if token := settings.metrics_token.get_secret_value():
+        app.register_blueprint(_page(token))
 
+
+def _page(token: str) -> Blueprint:
     page = Blueprint("metrics", __name__)
+    shown = metrics.registry()
 
     @page.get("/metrics")
     def show() -> Response:
         given = request.authorization.token if request.authorization else None
-        if not token or not hmac.compare_digest((given or "").encode(), token.encode()):
+        if not hmac.compare_digest((given or "").encode(), token.encode()):
             raise NotFound  # who has no token learns nothing, not even that there is a page
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         return Response(encode(shown), content_type=content_type)
 
-    app.register_blueprint(page)
+    return page

@@ -15,7 +15,7 @@ from celery import signals
 from core import log as logs
 from core import metrics
 from core.failpoints import failpoint
-from core.queue import TICK, celery_app, ring
+from core.queue import QUEUE, TICK, celery_app, ring
 from core.settings import get_settings
 from worker import trace
 from worker.caretaker import Caretaker
@@ -81,7 +81,12 @@ def _parent_starting(**_: Any) -> None:
 @signals.worker_ready.connect
 def _parent_ready(sender: Any, **_: Any) -> None:
     global _caretaker, _exporter
-    _caretaker = Caretaker(settings, app)
+
+    def take_tickets(wanted: bool) -> None:
+        # Of the consumer's own thread; `sender` is the consumer.
+        sender.call_soon(sender.add_task_queue if wanted else sender.cancel_task_queue, QUEUE)
+
+    _caretaker = Caretaker(settings, app, take_tickets)
     _caretaker.start()
     if settings.metrics_port:
         _exporter = Exporter(settings, app)

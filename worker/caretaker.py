@@ -10,6 +10,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 
 import structlog
 from celery import Celery
@@ -17,7 +18,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 from sqlalchemy import text
 
-from core import classify_requests, ledger, queue
+from core import classify_requests, ledger, queue, workers
 from core.db import Database
 from core.errors import EmobatchError
 from core.ledger.recovery import HeldLease
@@ -47,15 +48,19 @@ TICKETS_PER_SLOT = 4
 
 
 class Caretaker:
-    """One per worker parent."""
+    """One per worker parent. `take_tickets` makes Celery take them, or leave them to others."""
 
-    def __init__(self, settings: Settings, app: Celery) -> None:
+    def __init__(
+        self, settings: Settings, app: Celery, take_tickets: Callable[[bool], object] = lambda wanted: None
+    ) -> None:
         self._settings = settings
         self._app = app
         self._model = ModelDirectory.load(find_model(settings.model), verify=True)
         self._db = Database(settings.database_url.get_secret_value(), "emobatch_worker", pool_size=1)
         self._storage = open_storage(settings.storage_url)
         self._stop = threading.Event()
+        self._take_tickets = take_tickets
+        self._draining = False
         self._stopping = False
         self._heard = time.monotonic()
         self._unheard = 0
@@ -120,13 +125,12 @@ class Caretaker:
     def _sweep(self) -> None:
         slots = self._settings.worker_slots
         with self._db.transaction() as session:
-            session.execute(
-                text("""
-                INSERT INTO worker (id, models, slots) VALUES (:id, ARRAY[:model], :slots)
-                ON CONFLICT (id) DO UPDATE SET heartbeat = now(), slots = excluded.slots
-                """),
-                {"id": trace.node(), "model": self._model.sha256, "slots": slots},
-            )
+            draining = workers.heartbeat(session, trace.node(), self._model.sha256, slots)
+        if draining != self._draining:
+            log.info("no more work is taken" if draining else "work is taken again")
+            self._take_tickets(not draining)
+            self._draining = draining
+            self._heard = time.monotonic()
         self._lead()
         if time.monotonic() >= self._next_orphans:
             self._next_orphans = time.monotonic() + ORPHANS_S
@@ -134,7 +138,7 @@ class Caretaker:
         with self._db.transaction() as session:
             wanted = ledger.claimable(session, [self._model.sha256], TICKETS_PER_SLOT * slots)
             wanted += classify_requests.waiting(session, [self._model.sha256], TICKETS_PER_SLOT * slots)
-        if wanted:
+        if wanted and not self._draining:  # who hears no tickets sends none
             self._ring(min(wanted, TICKETS_PER_SLOT * slots))
 
     def _lead(self) -> None:
