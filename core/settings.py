@@ -70,6 +70,10 @@ class Settings(BaseSettings):
     web_processes: int = 1
     """Of the local stack. A laptop has one user; a status asked hundreds of times a second wants a process a core."""
 
+    columns_mb: int = 256
+    """Memory of one web process for what tables of rows are filtered and sorted by: 6 bytes a row that is looked at, 8
+    more for each label that is asked for by its own score."""
+
     # --- what is accepted -------------------------------------------------------------------------------------
     max_upload_bytes: int = 8 * 1024 * MIB
     max_unpacked_bytes: int = 16 * 1024 * MIB

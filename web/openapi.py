@@ -72,8 +72,10 @@ def _finish_operation(path: str, method: str, operation: dict[str, Any]) -> None
         statuses += ["422"]
     if "{job_id}" in path or (path, method) == ("/api/v1/jobs", "get"):  # there: the job in `before`
         statuses += ["404"]
-    if path.endswith((".csv", ".jsonl", "/rows", "/summary")):
+    if path.endswith((".csv", ".jsonl", "/summary")) or "/rows" in path:
         statuses += ["409"]
+    if path.endswith("/words"):
+        statuses += ["413"]
     if path in ("/api/v1/classify", "/api/v1/preview"):
         statuses += ["400", "413"]
     if (path, method) == ("/api/v1/jobs", "post"):
@@ -83,7 +85,9 @@ def _finish_operation(path: str, method: str, operation: dict[str, Any]) -> None
     for status in statuses:
         operation["responses"].setdefault(status, {"$ref": f"#/components/responses/problem_{status}"})
     for parameter in operation["parameters"]:
-        if parameter["in"] == "path":
+        if parameter["name"] == "row" and parameter["in"] == "path":
+            parameter |= {"required": True, "schema": {"type": "integer", "minimum": 1}}
+        elif parameter["in"] == "path":
             parameter |= {"required": True, "schema": {"type": "string", "format": "uuid"}}
 
 

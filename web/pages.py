@@ -23,7 +23,8 @@ from web.api.ids import as_job_id
 from web.auth import require_account
 from web.intake import create_job
 from web.present import Bar, bars, colours, deleted
-from web.schemas import CreateOptions, ListOptions, RowsOptions, parse
+from web.row_schemas import RowsOptions
+from web.schemas import CreateOptions, ListOptions, parse
 from web.state import state
 
 pages = APIBlueprint("pages", __name__, enable_openapi=False)
@@ -195,7 +196,7 @@ class JobView:
         except NotReady:
             return None
         return found.page(
-            after_row=self.options.after, limit=ROWS_A_PAGE, label=self.options.label, status=self.options.status
+            self.options.query, limit=ROWS_A_PAGE, cursor=self.options.cursor, after_row=self.options.after
         )
 
     @property

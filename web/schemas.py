@@ -95,15 +95,6 @@ class CsvOptions(FileOptions):
     )
 
 
-class RowsOptions(ReadOptions):
-    """Which rows to show."""
-
-    after: int = Field(default=0, ge=0, le=2**31 - 1, description="Rows after this data row.")
-    limit: int = Field(default=50, ge=1, le=500)
-    label: Word | None = Field(default=None, description="Only rows with this emotion, in the chosen taxonomy.")
-    status: Literal["ok", "empty", "failed"] | None = None
-
-
 Options = TypeVar("Options", bound=Query)
 
 
@@ -212,27 +203,6 @@ class JobsOut(BaseModel):
 
     jobs: list[JobOut]
     next_before: uuid.UUID | None = Field(description="Give it as `before` for the older ones; null at the end.")
-
-
-class RowOut(BaseModel):
-    """One row of the file with what is said of it; `scores` come with `scores=all`, emotions not with `sentiment`."""
-
-    model_config = ConfigDict(extra="allow")
-
-    row: int
-    line: int
-    text: str
-    sentiment: str | None
-    sentiment_score: float | None
-    row_status: str
-    cells: dict[str, str]
-
-
-class RowsOut(BaseModel):
-    """Some rows, in the file's order."""
-
-    rows: list[RowOut]
-    next_after: int | None = Field(description="Give it as `after` to go on; null at the end.")
 
 
 class SummaryOut(BaseModel):

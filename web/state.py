@@ -12,7 +12,7 @@ from core.db import Database
 from core.model_directory import ModelDirectory, find_model
 from core.queue import celery_app
 from core.results import Results
-from core.settings import Settings
+from core.settings import MIB, Settings
 from core.storage import Storage, open_storage
 from core.uploads import Uploads
 from web.lane import Lane
@@ -61,7 +61,7 @@ class State:
             storage=storage,
             model=model,
             uploads=Uploads(db, storage, settings, model),
-            results=Results(db, storage),
+            results=Results(db, storage, settings.columns_mb * MIB),
             ringer=ringer,
             lane=Lane(db, settings, model, ringer),
         )

@@ -3,7 +3,10 @@
 Page, download and API all read through here, so they cannot disagree, and none of them runs the model.
 """
 
+from core.results.detail import RowDetail
 from core.results.options import ResultOptions
-from core.results.service import JobResults, Page, Results
+from core.results.query import RowQuery
+from core.results.rows import Page
+from core.results.service import JobResults, Results
 
-__all__ = ["JobResults", "Page", "ResultOptions", "Results"]
+__all__ = ["JobResults", "Page", "ResultOptions", "Results", "RowDetail", "RowQuery"]

@@ -28,8 +28,10 @@ FINE = "goemotions"
 DIGITS = 4
 """Decimals of a score: float16 logits carry no more."""
 
-_UNITS = 10**DIGITS
-_WORDS = np.array([f"{units / _UNITS:.{DIGITS}f}" for units in range(_UNITS + 1)], dtype=object)
+UNITS = 10**DIGITS
+"""Units of the last decimal in 1."""
+
+_WORDS = np.array([f"{units / UNITS:.{DIGITS}f}" for units in range(UNITS + 1)], dtype=object)
 """Every score there is, as text: looking one up is ten times as fast as formatting it."""
 
 _COMBINATIONS = 4096
@@ -76,6 +78,7 @@ class Labeller:
         name = options.taxonomy or model.default_taxonomy
         if name not in model.taxonomies:
             raise BadOption(f"taxonomy={name!r} is unknown.", next_step=f"Use one of: {', '.join(model.taxonomies)}.")
+        self.model = model
         self.taxonomy = model.taxonomies[name]
         self.fine = model.taxonomies[FINE]
         self.options = options
@@ -91,16 +94,14 @@ class Labeller:
     def rows(self, chunk: StoredChunk) -> Iterator[RowLabels]:
         """What is said of each row of a chunk, in order."""
         said = _Said(self, chunk, every=self.options.scores is Scores.ALL)
-        every = (
-            said.column([tuple(row) for row in (said.every / _UNITS).tolist()], ()) if said.has_every else repeat(())
-        )
+        every = said.column([tuple(row) for row in (said.every / UNITS).tolist()], ()) if said.has_every else repeat(())
         return map(
             RowLabels,
             said.column(said.emotion, ""),
-            said.column((said.emotion_units / _UNITS).tolist(), None),
+            said.column((said.emotion_units / UNITS).tolist(), None),
             said.column([names for names, _ in said.emotions], ()),
             said.column(said.sentiment, ""),
-            said.column((said.sentiment_units / _UNITS).tolist(), None),
+            said.column((said.sentiment_units / UNITS).tolist(), None),
             said.status,
             every,
         )
@@ -164,7 +165,7 @@ class _Said:
         self.emotions = [labeller.remembered(packed[at : at + width]) for at in range(0, len(packed), width)]
         self.sentiment, self.sentiment_units, _ = _top(labeller.sentiment, logits)
         self.has_every = every
-        self.every = _units(labeller.fine.scores(logits)) if every else np.empty((0, 0), dtype=np.int64)
+        self.every = units_of(labeller.fine.scores(logits)) if every else np.empty((0, 0), dtype=np.int64)
         self.status = _status_column(chunk, status)
 
     def column(self, values: list[Any], blank: Any) -> list[Any]:
@@ -181,11 +182,12 @@ def _top(taxonomy: Taxonomy, logits: NDArray[np.float16]) -> tuple[list[str], ND
     """Names and scores (in units) of each row's best label, and (n, k) scores of all."""
     scores = taxonomy.scores(logits)
     index, best = taxonomy.top(scores)
-    return np.array(taxonomy.labels, dtype=object)[index].tolist(), _units(best), scores
+    return np.array(taxonomy.labels, dtype=object)[index].tolist(), units_of(best), scores
 
 
-def _units(scores: NDArray[np.float64]) -> NDArray[np.int64]:
-    return np.rint(scores * _UNITS).astype(np.int64)
+def units_of(scores: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Scores in units of the last decimal shown: what is compared and sorted is what is read."""
+    return np.rint(scores * UNITS).astype(np.int64)
 
 
 def _status_column(chunk: StoredChunk, status: NDArray[np.int64]) -> list[str]:

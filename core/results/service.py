@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import chain, islice, repeat
+from itertools import islice, repeat
 from pathlib import PurePath
 from typing import Any, TypeVar
 
@@ -16,40 +15,39 @@ from core import jobs, registry
 from core.db import Database
 from core.errors import BadOption, NotReady
 from core.models import Job, Upload
+from core.registry import ModelVersion
+from core.results.columns import ColumnCache, JobColumns
+from core.results.detail import RowDetail, detail_of
 from core.results.labels import Labeller, RowLabels
 from core.results.options import ResultOptions, Scores
+from core.results.query import RowQuery
+from core.results.rows import SEARCH_S, Page, RowTable
 from core.results.walk import ChunkView, JobSource, join, walk
+from core.settings import MIB
 from core.states import JobState
 from core.storage import Storage
 from core.table import Format, OutputLayout, Record, RecordReader, TableWriter
+from core.taxonomy import Taxonomy
 
 T = TypeVar("T")
-
-MAX_PAGE = 1_000
 
 ROWS_PER_BLOCK = 256
 """Rows written at once: enough to be fast, few enough that many downloads of wide tables fit in memory together."""
 
-PAGE_READS = 25
-"""Batches of chunks a page may look through for rare rows before it answers with what it has and where to go on."""
-
 _MISSING = {JobState.CANCELLED: "cancelled", JobState.FAILED: "the job failed"}
 
 
-@dataclass(frozen=True)
-class Page:
-    """Some rows, in order; `next_after` is the row to go on after, None at the end."""
-
-    rows: list[dict[str, Any]]
-    next_after: int | None
-
-
 class Results:
-    """Opens jobs for reading. One per web process."""
+    """Opens jobs for reading. One per web process.
 
-    def __init__(self, db: Database, storage: Storage) -> None:
+    Args:
+        columns_bytes: memory for what tables are filtered and sorted by (`core.results.columns`).
+    """
+
+    def __init__(self, db: Database, storage: Storage, columns_bytes: int = 256 * MIB) -> None:
         self._db = db
         self._storage = storage
+        self._columns = ColumnCache(columns_bytes)
 
     def open(
         self, account_id: uuid.UUID, job_id: uuid.UUID, options: ResultOptions, *, partial: bool = False
@@ -91,19 +89,45 @@ class Results:
             text_index=job.text_column["index"],
             missing=None if state.active else _MISSING.get(state, "no result"),
         )
-        return JobResults(self._db, self._storage, source, Labeller(model, options), job)
+        return JobResults(self._db, self._storage, source, Labeller(model, options), job, self._columns)
 
 
 class JobResults:
     """One job, opened for reading with one choice of options."""
 
-    def __init__(self, db: Database, storage: Storage, source: JobSource, labeller: Labeller, job: Job) -> None:
+    def __init__(
+        self, db: Database, storage: Storage, source: JobSource, labeller: Labeller, job: Job, columns: ColumnCache
+    ) -> None:
         self._db = db
         self._storage = storage
         self._source = source
         self._labeller = labeller
         self._job = job
+        self._columns = columns
         self._keys = _unique(source.format.header)
+
+    @property
+    def model(self) -> ModelVersion:
+        """What labelled the job."""
+        return self._labeller.model
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """What it is read in."""
+        return self._labeller.taxonomy
+
+    def columns(self, numbers: Sequence[int] | None = None) -> list[str]:
+        """Names of the file's columns as they stand in a row's ``cells``: all, or those of some numbers from 1.
+
+        Raises:
+            BadOption: there is no such column.
+        """
+        for number in numbers or ():
+            if not 1 <= number <= len(self._keys):
+                raise BadOption(
+                    f"columns: there is no column {number}.", next_step=f"The file has {len(self._keys)} columns."
+                )
+        return self._keys if numbers is None else [self._keys[number - 1] for number in numbers]
 
     @property
     def stem(self) -> str:
@@ -165,45 +189,51 @@ class JobResults:
         """Status of a row without a result."""
         return f"failed: {self._source.missing}"
 
-    def page(self, *, after_row: int = 0, limit: int = 50, label: str | None = None, status: str | None = None) -> Page:
-        """Rows after `after_row`, at most `limit`, by key: as quick at row nine million as at the first.
+    @property
+    def table(self) -> RowTable:
+        """The rows as a table."""
+        job = self._job
+        columns = JobColumns(
+            self._db,
+            self._source,
+            self._columns,
+            chunks_total=job.chunks_total,
+            chunks_done=job.chunks_done,
+            n_logits=self._labeller.n_logits,
+        )
+        return RowTable(self._db, self._storage, self._source, self._labeller, columns, self._as_dict)
+
+    def page(
+        self,
+        query: RowQuery | None = None,
+        *,
+        limit: int = 50,
+        cursor: str | None = None,
+        after_row: int = 0,
+        search_s: float = SEARCH_S,
+    ) -> Page:
+        """Some rows, by key: as quick at row nine million as at the first.
 
         Args:
-            label: only rows whose emotion (in the chosen taxonomy) this is.
-            status: only rows whose status is this: ``ok``, ``empty`` or ``failed``.
+            query: which rows, in which order; by default all, as in the file.
+            limit: at most so many.
+            cursor: an earlier page's `next` or `previous`.
+            after_row: in the file's order: the row to go on after.
+            search_s: how long texts are looked through before the page answers with what it has.
 
         Raises:
-            BadOption: an unknown label or status, or a limit out of range.
+            BadOption: an unknown label, a limit out of range, a cursor that is none or of another order.
         """
-        taxonomy = self._labeller.taxonomy
-        if not 1 <= limit <= MAX_PAGE:
-            raise BadOption(f"limit={limit} is out of range.", next_step=f"Use 1 to {MAX_PAGE}.")
-        if label is not None and label not in taxonomy.labels:
-            raise BadOption(f"label={label!r} is unknown.", next_step=f"Use one of: {', '.join(taxonomy.labels)}.")
-        if status not in (None, "ok", "empty", "failed"):
-            raise BadOption(f"status={status!r} is unknown.", next_step="Use ok, empty or failed.")
-        rows: list[dict[str, Any]] = []
-        seen = after_row
-        batches = walk(self._db, self._source, from_row=after_row + 1, limit=4, taxonomy=taxonomy.name, label=label)
-        for number, chunks in enumerate(batches, start=1):
-            rows_read = (
-                zip(records, self._labels(chunk), strict=True)
-                for chunk, records in join(self._storage, self._source, chunks)
-            )
-            for record, labels in chain.from_iterable(rows_read):
-                if record.row <= after_row:
-                    continue
-                seen = record.row
-                wanted = (label is None or labels.emotion == label) and (
-                    status is None or labels.status.partition(":")[0] == status
-                )
-                if wanted:
-                    rows.append(self._as_dict(record, labels))
-                    if len(rows) == limit:
-                        return Page(rows, seen)
-            if number == PAGE_READS:
-                return Page(rows, seen)
-        return Page(rows, None)
+        return self.table.page(query or RowQuery(), limit, cursor, after_row, search_s)
+
+    def row(self, row: int) -> RowDetail:
+        """One data row, whole.
+
+        Raises:
+            NotFound: there is no such row (yet).
+            NotReady: it has no result yet.
+        """
+        return detail_of(self.table, self._labeller.model, row, self._labeller.options.threshold)
 
     def summary(self) -> dict[str, Any]:
         """Counts of rows by status, and of top labels in every taxonomy."""

@@ -36,7 +36,7 @@ class ChunkView:
     n_rows: int
     byte_start: int
     byte_end: int
-    stored: StoredChunk | None
+    stored: StoredChunk | None = None
 
 
 @dataclass(frozen=True)
@@ -52,49 +52,25 @@ class JobSource:
     """Status of rows without a result, in a job that is over; None: they are left out."""
 
 
-# With a label asked for, chunks that cannot hold it are not read: counts by top label do not depend on a threshold.
 _READ = text("""
 SELECT c.chunk_no, c.first_row, c.first_line, c.n_rows, c.byte_start, c.byte_end, r.logits, r.status, r.flags, r.detail
 FROM chunk c LEFT JOIN result_chunk r ON r.job_id = c.job_id AND r.chunk_no = c.chunk_no
-WHERE c.job_id = :job_id AND c.chunk_no > :after AND c.first_row + c.n_rows > :from_row
-    AND (:any_label OR r.label_counts -> CAST(:taxonomy AS text) ? CAST(:label AS text))
+WHERE c.job_id = :job_id AND c.chunk_no > :after
 ORDER BY c.chunk_no LIMIT :limit
 """)
 
 
-def walk(
-    db: Database,
-    source: JobSource,
-    *,
-    from_row: int = 1,
-    limit: int = CHUNKS_PER_READ,
-    taxonomy: str = "",
-    label: str | None = None,
-) -> Iterator[list[ChunkView]]:
-    """Chunks in order, in batches of at most `limit`, from the one that holds `from_row`.
-
-    Args:
-        taxonomy, label: only chunks in which this is some row's top label.
-    """
+def walk(db: Database, source: JobSource) -> Iterator[list[ChunkView]]:
+    """All chunks in order, in batches."""
     after = -1
     while True:
         with db.transaction(source.account_id) as session:
-            rows = session.execute(
-                _READ,
-                {
-                    "job_id": source.job_id,
-                    "after": after,
-                    "from_row": from_row,
-                    "limit": limit,
-                    "any_label": label is None,
-                    "taxonomy": taxonomy,
-                    "label": label or "",
-                },
-            ).all()
+            asked = {"job_id": source.job_id, "after": after, "limit": CHUNKS_PER_READ}
+            rows = session.execute(_READ, asked).all()
         failpoint("download")
         if rows:
             yield [_view(row) for row in rows]
-        if len(rows) < limit:
+        if len(rows) < CHUNKS_PER_READ:
             return
         after = rows[-1].chunk_no
 
@@ -111,21 +87,32 @@ def join(storage: Storage, source: JobSource, chunks: list[ChunkView]) -> Iterat
         StorageMissing: the upload is gone.
         Unavailable: the storage does not answer.
     """
+    there = [chunk for chunk in chunks if chunk.stored is not None or source.missing is not None]
+    for chunk, data, start in ranges(storage, source, there):
+        yield chunk, reader_of(source, chunk, data, start)
+
+
+def ranges(storage: Storage, source: JobSource, chunks: list[ChunkView]) -> Iterator[tuple[ChunkView, bytes, int]]:
+    """`chunks`, in ascending order, each with bytes of the file that hold it, and the offset where these begin.
+
+    Raises as `join` does.
+    """
     for run in _adjacent(chunks):
         start = run[0].byte_start
         data = storage.read_range(source.key, start, run[-1].byte_end - start)
         for chunk in run:
-            if chunk.stored is not None or source.missing is not None:
-                yield (
-                    chunk,
-                    RecordReader(
-                        _pieces(data, chunk.byte_start - start, chunk.byte_end - start),
-                        source.format,
-                        offset=chunk.byte_start,
-                        row=chunk.first_row,
-                        line=chunk.first_line,
-                    ),
-                )
+            yield chunk, data, start
+
+
+def reader_of(source: JobSource, chunk: ChunkView, data: bytes, start: int) -> RecordReader:
+    """A reader of a chunk's records, from bytes that hold it and begin at the offset `start`."""
+    return RecordReader(
+        _pieces(data, chunk.byte_start - start, chunk.byte_end - start),
+        source.format,
+        offset=chunk.byte_start,
+        row=chunk.first_row,
+        line=chunk.first_line,
+    )
 
 
 def _pieces(data: bytes, start: int, end: int) -> Iterator[bytes]:

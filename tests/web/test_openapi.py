@@ -26,6 +26,8 @@ OPERATIONS = [
     ("GET", "/api/v1/jobs/{job_id}/results.csv"),
     ("GET", "/api/v1/jobs/{job_id}/results.jsonl"),
     ("GET", "/api/v1/jobs/{job_id}/rows"),
+    ("GET", "/api/v1/jobs/{job_id}/rows/{row}"),
+    ("GET", "/api/v1/jobs/{job_id}/rows/{row}/words"),
     ("GET", "/api/v1/jobs/{job_id}/summary"),
     ("POST", "/api/v1/classify"),
     ("POST", "/api/v1/preview"),
@@ -79,7 +81,7 @@ def test_routes_keep_to_it_whatever_is_asked(app, ask, installation, answering, 
     @given(case=operation.as_strategy())
     def ask_and_check(case):
         if case.path_parameters and method == "GET":
-            case.path_parameters = {"job_id": job_id}
+            case.path_parameters = {**case.path_parameters, "job_id": job_id}
         case.call_and_validate(headers={"Authorization": f"Bearer {TOKEN}"}, checks=checks)
 
     ask_and_check()

@@ -120,7 +120,8 @@ def test_a_bad_option_is_named(ask, job_id, path, word):
 
 def test_an_unfinished_job_gives_what_is_done_if_asked(ask, installation):
     job_id = ask.upload(many())
-    assert ask("GET", f"/jobs/{job_id}/rows").json == {"rows": [], "next_after": None}
+    nothing = ask("GET", f"/jobs/{job_id}/rows").json
+    assert (nothing["rows"], nothing["total"], nothing["next"], nothing["next_after"]) == ([], 0, None, None)
     shift = installation.shift(chunk_records=100, claim_chunks=1, tick_s=0.001)
     for _ in range(4):  # one turn each: the file is cut, then a chunk at a time is labelled
         shift.tick()
@@ -183,4 +184,4 @@ def test_rows_are_filtered_by_status(ask, installation):
     installation.run()
     assert [row["row"] for row in ask("GET", f"/jobs/{job_id}/rows?status=empty").json["rows"]] == [2]
     assert [row["row"] for row in ask("GET", f"/jobs/{job_id}/rows?status=ok").json["rows"]] == [1, 3]
-    assert ask("GET", f"/jobs/{job_id}/rows?status=failed").json == {"rows": [], "next_after": None}
+    assert ask("GET", f"/jobs/{job_id}/rows?status=failed").json["rows"] == []

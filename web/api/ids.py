@@ -33,7 +33,7 @@ def links(job_id: uuid.UUID) -> Links:
         cancel=to("jobs.cancel_job"),
         results_csv=to("results.get_csv"),
         results_jsonl=to("results.get_jsonl"),
-        rows=to("results.get_rows"),
+        rows=to("row_api.get_rows"),
         summary=to("results.get_summary"),
         page=to("pages.job"),
     )

@@ -16,7 +16,7 @@ from werkzeug.http import quote_header_value
 from core.results import JobResults, ResultOptions
 from web.api.ids import as_job_id
 from web.auth import require_account
-from web.schemas import CsvOptions, FileOptions, ReadOptions, RowsOptions, RowsOut, SummaryOut
+from web.schemas import CsvOptions, FileOptions, ReadOptions, SummaryOut
 from web.state import state
 
 TAG = {"name": "Results", "description": "Files, pages of rows and counts, read with any taxonomy."}
@@ -53,19 +53,6 @@ def get_jsonl(job_id: str, options: FileOptions) -> Any:
     """Download the labelled rows as JSON lines."""
     found = open_results(job_id, options, partial=options.partial == "yes")
     return _download(job_id, found.jsonl(), f"{found.stem}.jsonl", "application/jsonl")
-
-
-@results.get("/jobs/<job_id>/rows")
-@results.input(RowsOptions, location="query", arg_name="options")
-@results.output(RowsOut)
-def get_rows(job_id: str, options: RowsOptions) -> Any:
-    """Read some rows, also while the job is running.
-
-    A filter may find fewer than `limit` in one answer: go on with `next_after` until it is null.
-    """
-    found = open_results(job_id, options, partial=True)
-    page = found.page(after_row=options.after, limit=options.limit, label=options.label, status=options.status)
-    return {"rows": page.rows, "next_after": page.next_after}
 
 
 @results.get("/jobs/<job_id>/summary")

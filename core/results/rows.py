@@ -1,0 +1,364 @@
+"""A table of a job's rows: found by what is said of them, put in order, paged by key, and each one shown whole.
+
+Which rows stand on a page is settled in arrays (`core.results.columns`); then these few are read as a download reads
+them, from the file and from the results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import text
+
+from core.db import Database
+from core.errors import BadOption, UploadDamaged
+from core.results.columns import NO_RESULT, JobColumns
+from core.results.labels import UNITS, Labeller, RowLabels, StoredChunk
+from core.results.query import FLAGS, STATUSES, Cursor, RowQuery, Sort
+from core.results.search import Hits, Needle
+from core.results.walk import JobSource, ranges, reader_of
+from core.states import RowStatus
+from core.storage import Storage
+from core.table import Record
+
+MAX_PAGE = 1_000
+
+SEARCH_S = 1.0
+"""How long one page looks through texts before it answers with what it has and where to go on."""
+
+_BEFORE_ALL = -(2**31)
+"""A key under every row's."""
+
+
+@dataclass(frozen=True)
+class Searched:
+    """How far a search has looked.
+
+    Attributes:
+        rows: whose text was looked at, or need not be: another filter leaves them out.
+        of: rows there are.
+        done: whether the page is as it will be: full, or everything on its side was looked through. Until then more
+            rows may come; where they are sorted by score, before those that are there.
+    """
+
+    rows: int
+    of: int
+    done: bool
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some rows of a table.
+
+    Attributes:
+        rows: in the table's order.
+        total: rows like that; with a search that has not looked through everything, those found so far.
+        before: how many of them stand before the page.
+        next, previous: where the table goes on, as the text of a `Cursor`; None: nowhere.
+        next_after: the same as `next` for a table in the file's order, as a data row.
+        searched: None without a search.
+    """
+
+    rows: list[dict[str, Any]]
+    total: int
+    before: int
+    next: str | None
+    previous: str | None
+    next_after: int | None
+    searched: Searched | None = None
+
+
+class RowTable:
+    """The rows of one job, read with one choice of options.
+
+    Args:
+        describe: what is shown of a record and of what is said of it.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        storage: Storage,
+        source: JobSource,
+        labeller: Labeller,
+        columns: JobColumns,
+        describe: Callable[[Record, RowLabels], dict[str, Any]],
+    ) -> None:
+        self._db = db
+        self._storage = storage
+        self._source = source
+        self._labeller = labeller
+        self._columns = columns
+        self._describe = describe
+
+    @property
+    def n_rows(self) -> int:
+        """Rows that are cut so far."""
+        return self._columns.places.n_rows
+
+    @property
+    def is_active(self) -> bool:
+        """Whether rows without a result may still get one."""
+        return self._source.missing is None
+
+    # --- a page -----------------------------------------------------------------------------------------------
+
+    def page(self, query: RowQuery, limit: int, cursor: str | None, after: int, search_s: float) -> Page:
+        """At most `limit` rows from a place on; see `JobResults.page`."""
+        self._check(query, limit)
+        place = Cursor.decode(cursor, query) if cursor else Cursor.of(query, after or _BEFORE_ALL)
+        if after and (cursor or query.sort is not Sort.ROW or not query.is_ascending):
+            raise BadOption("after goes with the file's own order alone.", next_step="Go on with cursor instead.")
+        units, mask = self._filtered(query)
+        searched = stopped = None
+        if query.search:
+            mask, searched, stopped = self._search(query, query.search, mask, place, limit, search_s)
+        rows = np.flatnonzero(mask) + 1
+        keys = query.keys(rows, None if units is None else units[rows - 1])
+        chosen, n_before, n_left = _cut(keys, place, limit)
+        numbers = query.rows(chosen)
+        found = self.read(numbers)
+        if query.listed and units is not None:
+            for row, score in zip(found, units[numbers - 1].tolist(), strict=True):
+                row["listed_score"] = score / UNITS
+        first, last = (int(chosen[0]), int(chosen[-1])) if len(chosen) else (place.key + 1, place.key - 1)
+        onward: Cursor | None
+        back: Cursor | None
+        if searched and not searched.done and query.sort is Sort.SCORE:
+            # The order is not known before the end: whoever goes on asks for this page again.
+            onward, back = place, None
+        elif place.back:
+            onward = Cursor.of(query, last)
+            back = _back(query, first) if n_before else _back(query, stopped)
+        else:
+            # Where a search stopped before the page was full, its next page begins there.
+            onward = Cursor.of(query, last) if n_left else None if stopped is None else Cursor.of(query, stopped)
+            back = _back(query, first) if n_before else None
+        in_file_order = query.sort is Sort.ROW and query.is_ascending
+        return Page(
+            rows=found,
+            total=len(rows),
+            before=n_before,
+            next=onward.encode() if onward else None,
+            previous=back.encode() if back else None,
+            next_after=onward.key if onward and in_file_order else None,
+            searched=searched,
+        )
+
+    def _check(self, query: RowQuery, limit: int) -> None:
+        labels = self._labeller.taxonomy.labels
+        if not 1 <= limit <= MAX_PAGE:
+            raise BadOption(f"limit={limit} is out of range.", next_step=f"Use 1 to {MAX_PAGE}.")
+        for name, label in (("label", query.label), ("listed", query.listed)):
+            if label is not None and label not in labels:
+                raise BadOption(f"{name}={label!r} is unknown.", next_step=f"Use one of: {', '.join(labels)}.")
+
+    def _filtered(self, query: RowQuery) -> tuple[NDArray[np.uint16] | None, NDArray[np.bool_]]:
+        """The scores that the table is about, if any is needed; and which rows pass every filter but the search."""
+        n = self._columns.places.n_rows
+        taxonomy = self._labeller.taxonomy
+        statuses = self._columns.statuses()
+        status = statuses.status[:n]
+        mask = np.ones(n, dtype=np.bool_) if self._source.missing else status != NO_RESULT
+        units = None
+        if query.status:
+            wanted = status == STATUSES[query.status]
+            if query.status == "failed":
+                wanted |= status == NO_RESULT  # of a job that is over, or the mask has left them out
+            mask &= wanted
+        if query.flag:
+            mask &= (statuses.flags[:n] & FLAGS[query.flag]) != 0
+        if query.is_scored_only:
+            mask &= status == RowStatus.OK
+        if query.label or (query.needs_scores and not query.listed):
+            tops = self._columns.tops(taxonomy)
+            units = tops.units[:n]
+            if query.label:
+                mask &= tops.label[:n] == taxonomy.labels.index(query.label)
+        if query.listed:
+            scores = self._columns.scores(taxonomy, query.listed)
+            units = scores.units[:n]
+            threshold = self._labeller.options.threshold
+            if threshold is None:
+                threshold = taxonomy.thresholds[taxonomy.labels.index(query.listed)]
+            mask &= scores.score[:n] >= threshold
+        if units is not None and (query.min_score is not None or query.max_score is not None):
+            low, high = query.units()
+            mask &= (units >= low) & (units <= high)
+        return units, mask
+
+    def _search(
+        self, query: RowQuery, needle: Needle, mask: NDArray[np.bool_], place: Cursor, limit: int, budget_s: float
+    ) -> tuple[NDArray[np.bool_], Searched, int | None]:
+        """Looks on through the texts of rows in `mask`: those found so far, how far that was, the key of where it
+        stopped (None: at the end).
+
+        In the file's order only the side that the page is on is looked through, until the page is full; rows beyond the
+        place where it stopped are not given, or the page would have a gap. By score every text is, since the last one
+        may be the first; what has been found is given meanwhile.
+        """
+        places = self._columns.places
+        hits = self._columns.of(("hits", needle.folded, needle.whole_word), lambda: Hits(needle))
+        by_row = query.sort is Sort.ROW
+        counts = places.counts(mask)
+        wanted = np.flatnonzero(counts)
+        # Towards larger keys unless the page goes back, and larger keys are later rows only in ascending order.
+        downwards = by_row and query.is_ascending == place.back
+        if downwards:
+            wanted = wanted[::-1]
+        if by_row:
+            on_side = _on_side(query, place, places.first_row, places.rows)
+            wanted = wanted[on_side[wanted]]
+        frontier: int | None = None
+
+        def look() -> bool:
+            """Finds where unlooked chunks begin; whether the rows before that fill the page."""
+            nonlocal frontier
+            left = wanted[~hits.has[wanted]]
+            frontier = None if not len(left) else _edge(query, places.first_row, places.rows, int(left[0]), downwards)
+            if frontier is None:
+                return True
+            if not by_row:
+                return False
+            keys = query.keys(np.flatnonzero(mask & hits.hit[: len(mask)]) + 1, None)
+            low, high = (frontier, place.key - 1) if place.back else (place.key + 1, frontier)
+            return int(np.count_nonzero((keys >= low) & (keys <= high))) >= limit
+
+        with hits.lock:
+            left = wanted[~hits.has[wanted]].tolist()
+            hits.scan(left, self._storage, self._source, places, budget_s=budget_s, enough=look)
+            is_done = look()
+        known = counts == 0
+        known |= hits.has[: len(places)]
+        searched = Searched(int(places.rows[known].sum()), places.n_rows, is_done)
+        found = mask & hits.hit[: len(mask)]
+        if not by_row:
+            return found, searched, None
+        if frontier is not None:
+            # The chunk that the place itself is in may not have been looked through yet.
+            frontier = min(frontier, place.key) if place.back else max(frontier, place.key)
+            keys = query.keys(np.arange(1, len(mask) + 1), None)
+            found &= (keys >= frontier) if place.back else (keys <= frontier)
+        return found, searched, frontier
+
+    # --- rows by number ---------------------------------------------------------------------------------------
+
+    def read(self, rows: NDArray[np.int64] | Sequence[int]) -> list[dict[str, Any]]:
+        """What is to be shown of some data rows, in their order; each must be within the rows that are cut.
+
+        Raises:
+            StorageMissing: the upload is gone.
+            Unavailable: storage or database do not answer.
+        """
+        wanted = np.asarray(rows, dtype=np.int64)
+        records = self._records(wanted)
+        labels = self._labels(wanted)
+        if len(records) < len(labels):
+            lost = min(set(labels) - set(records))
+            raise UploadDamaged("The stored file lacks this row.", row=lost, next_step="Upload the file again.")
+        return [self._describe(records[row], labels[row]) for row in wanted.tolist()]
+
+    def _records(self, rows: NDArray[np.int64]) -> dict[int, Record]:
+        """The file's own records."""
+        found: dict[int, Record] = {}
+        if not len(rows):
+            return found
+        places = self._columns.places
+        ordered = np.unique(rows)
+        of_chunk = {
+            chunk_no: [int(row) for _, row in pairs]
+            for chunk_no, pairs in groupby(
+                zip(places.chunks_of(ordered).tolist(), ordered.tolist(), strict=True), key=lambda pair: pair[0]
+            )
+        }
+        chunks = [places.chunk(chunk_no) for chunk_no in of_chunk]
+        for chunk, data, start in ranges(self._storage, self._source, chunks):
+            missing = set(of_chunk[chunk.chunk_no])
+            for record in reader_of(self._source, chunk, data, start):
+                if record.row in missing:
+                    found[record.row] = record
+                    missing.discard(record.row)
+                    if not missing:
+                        break
+        return found
+
+    def _labels(self, rows: NDArray[np.int64]) -> dict[int, RowLabels]:
+        """What is said of them."""
+        ordered = np.unique(rows)
+        found = {int(row): RowLabels(status=f"failed: {self._source.missing}") for row in ordered}
+        stored, at = self.stored(ordered)
+        return found | dict(zip(at, self._labeller.rows(stored), strict=True))
+
+    def stored(self, rows: NDArray[np.int64]) -> tuple[StoredChunk, list[int]]:
+        """What the ledger has of some rows, as if they were one chunk; and which rows these are, ascending."""
+        width = 2 * self._labeller.n_logits
+        with self._db.transaction(self._source.account_id) as session:
+            found = session.execute(
+                _READ_ROWS,
+                {
+                    "job_id": self._source.job_id,
+                    "rows": rows.tolist(),
+                    "chunks": self._columns.places.chunks_of(rows).tolist() if len(rows) else [],
+                    "width": width,
+                },
+            ).all()
+        chunk = StoredChunk(
+            logits=b"".join(row.logits for row in found),
+            status=[row.status for row in found],
+            flags=[row.flags for row in found],
+            detail={str(at): row.detail for at, row in enumerate(found) if row.detail is not None},
+        )
+        return chunk, [row.row_no for row in found]
+
+
+# A few bytes of each chunk: logits are stored uncompressed, so that Postgres finds them by their offset.
+_READ_ROWS = text("""
+SELECT w.row_no, substring(r.logits FROM (w.row_no - r.first_row) * :width + 1 FOR :width) AS logits,
+    r.status[w.row_no - r.first_row + 1] AS status, r.flags[w.row_no - r.first_row + 1] AS flags,
+    r.detail -> (w.row_no - r.first_row)::text AS detail
+FROM unnest(CAST(:rows AS integer[]), CAST(:chunks AS integer[])) AS w (row_no, chunk_no)
+JOIN result_chunk r ON r.job_id = :job_id AND r.chunk_no = w.chunk_no
+ORDER BY w.row_no
+""")
+
+
+def _cut(keys: NDArray[np.int64], place: Cursor, limit: int) -> tuple[NDArray[np.int64], int, int]:
+    """The keys of a page in order, how many stand before it, and how many after."""
+    if place.back:
+        side = keys[keys < place.key]
+        if len(side) > limit:
+            side = np.partition(side, len(side) - limit)[-limit:]
+    else:
+        side = keys[keys > place.key]
+        if len(side) > limit:
+            side = np.partition(side, limit - 1)[:limit]
+    chosen = np.sort(side)
+    edge = int(chosen[0]) if len(chosen) else place.key + (not place.back)
+    before = int(np.count_nonzero(keys < edge))
+    return chosen, before, len(keys) - before - len(chosen)
+
+
+def _back(query: RowQuery, key: int | None) -> Cursor | None:
+    return None if key is None else Cursor.of(query, key, back=True)
+
+
+def _on_side(
+    query: RowQuery, place: Cursor, first_row: NDArray[np.int64], rows: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Which chunks have a row on the side of a place that its page is on, in a table in the file's order."""
+    last_row = first_row + rows - 1
+    nearest, farthest = (first_row, last_row) if query.is_ascending else (-last_row, -first_row)
+    return nearest < place.key if place.back else farthest > place.key
+
+
+def _edge(
+    query: RowQuery, first_row: NDArray[np.int64], rows: NDArray[np.int64], chunk_no: int, downwards: bool
+) -> int:
+    """The key of the last row that comes before a chunk, on the way there."""
+    row = int(first_row[chunk_no] + rows[chunk_no]) if downwards else int(first_row[chunk_no]) - 1
+    return row if query.is_ascending else -row
