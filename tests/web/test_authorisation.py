@@ -39,6 +39,9 @@ class Route:
 
 OPEN, READ, WRITE, ADMIN = (Route(takes) for takes in Takes)
 
+ROW = 3
+"""An empty one of `CSV`: nobody has to be asked about it."""
+
 FORM = {"data": {"file": "x"}, "content_type": "multipart/form-data"}
 
 ROUTES = {
@@ -55,6 +58,8 @@ ROUTES = {
     "GET /api/v1/jobs/<job_id>/results.csv": READ,
     "GET /api/v1/jobs/<job_id>/results.jsonl": READ,
     "GET /api/v1/jobs/<job_id>/rows": READ,
+    "GET /api/v1/jobs/<job_id>/rows/<int:row>": READ,
+    "GET /api/v1/jobs/<job_id>/rows/<int:row>/words": READ,
     "GET /api/v1/jobs/<job_id>/summary": READ,
     "POST /api/v1/classify": Route(Takes.WRITE, {"json": {"texts": []}}),
     "POST /api/v1/preview": Route(Takes.WRITE, {"data": b""}),
@@ -151,7 +156,7 @@ class Ground:
     def ids(self) -> dict[str, Any]:
         """Makes one of everything that an address can name, of our account: placeholder, id."""
         self.installation.account_id = self.ours
-        return {"job_id": self._finished_job}
+        return {"job_id": self._finished_job, "row": lambda: ROW}
 
     def _finished_job(self) -> uuid.UUID:
         job_id = self.installation.accept(CSV)
@@ -234,14 +239,15 @@ def test_what_is_missing_is_noticed(app):
 def test_who_may(app, ground, name):
     route, (method, address) = ROUTES[name], name.split(" ")
     rule = rules(app)[name]
-    unknown = {argument: uuid.uuid4() for argument in rule.arguments}
+    unknown: dict[str, Any] = {argument: ROW if argument == "row" else uuid.uuid4() for argument in rule.arguments}
     if rule.endpoint in FILES:
         unknown = {"filename": FILES[rule.endpoint]}
 
     def ask(who: str, values: dict[str, Any]):
         path = address
         for argument, value in values.items():
-            path = path.replace(f"<path:{argument}>", str(value)).replace(f"<{argument}>", str(value))
+            for placeholder in (f"<path:{argument}>", f"<int:{argument}>", f"<{argument}>"):
+                path = path.replace(placeholder, str(value))
         answer = ground.ask(who, method, path, route)
         is_protected(answer, f"{name} for {who}")
         return answer
