@@ -62,10 +62,10 @@ def detail_of(table: RowTable, model: ModelVersion, row: int, threshold: float |
     n_rows = table.n_rows
     if not 1 <= row <= n_rows:
         raise NotFound(f"There is no data row {row:,}.", next_step=f"The rows are 1 to {n_rows:,}.")
-    stored, found = table.stored(np.array([row]))
+    stored, found = table.reader.stored(np.array([row]))
     if not found and table.is_active:
         raise NotReady("The row has no result yet.", next_step="Wait until a worker gets to it.")
-    (described,) = table.read([row])
+    (described,) = table.reader.read([row])
     bits = stored.flags[0] if found else 0
     return RowDetail(
         row=described,

@@ -6,25 +6,21 @@ them, from the file and from the results.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import text
 
-from core.db import Database
-from core.errors import BadOption, UploadDamaged
+from core.errors import BadOption
 from core.results.columns import NO_RESULT, JobColumns
-from core.results.labels import UNITS, Labeller, RowLabels, StoredChunk
+from core.results.labels import UNITS, Labeller
 from core.results.query import FLAGS, STATUSES, Cursor, RowQuery, Sort
+from core.results.reader import RowReader
 from core.results.search import Hits, Needle
-from core.results.walk import JobSource, ranges, reader_of
+from core.results.walk import JobSource
 from core.states import RowStatus
 from core.storage import Storage
-from core.table import Record
 
 MAX_PAGE = 1_000
 
@@ -77,24 +73,17 @@ class RowTable:
     """The rows of one job, read with one choice of options.
 
     Args:
-        describe: what is shown of a record and of what is said of it.
+        reader: reads the few that stand on a page.
     """
 
     def __init__(
-        self,
-        db: Database,
-        storage: Storage,
-        source: JobSource,
-        labeller: Labeller,
-        columns: JobColumns,
-        describe: Callable[[Record, RowLabels], dict[str, Any]],
+        self, storage: Storage, source: JobSource, labeller: Labeller, columns: JobColumns, reader: RowReader
     ) -> None:
-        self._db = db
+        self.reader = reader
         self._storage = storage
         self._source = source
         self._labeller = labeller
         self._columns = columns
-        self._describe = describe
 
     @property
     def n_rows(self) -> int:
@@ -122,7 +111,7 @@ class RowTable:
         keys = query.keys(rows, None if units is None else units[rows - 1])
         chosen, n_before, n_left = _cut(keys, place, limit)
         numbers = query.rows(chosen)
-        found = self.read(numbers)
+        found = self.reader.read(numbers)
         if query.listed and units is not None:
             for row, score in zip(found, units[numbers - 1].tolist(), strict=True):
                 row["listed_score"] = score / UNITS
@@ -149,6 +138,19 @@ class RowTable:
             next_after=onward.key if onward and in_file_order else None,
             searched=searched,
         )
+
+    def neighbours(self, query: RowQuery, row: int) -> tuple[int | None, int | None]:
+        """The rows before and after a row in the table of `query`; of a search, among those found so far."""
+        units, mask = self._filtered(query)
+        if query.search:
+            mask &= self._hits(query.search).hit[: len(mask)]
+        rows = np.flatnonzero(mask) + 1
+        keys = query.keys(rows, None if units is None else units[rows - 1])
+        here = query.keys(np.array([row]), None if units is None else units[[row - 1]])[0]
+        before, after = keys[keys < here], keys[keys > here]
+        ends = (before.max() if len(before) else None, after.min() if len(after) else None)
+        back, on = (None if key is None else int(query.rows(np.array([key]))[0]) for key in ends)
+        return back, on
 
     def _check(self, query: RowQuery, limit: int) -> None:
         labels = self._labeller.taxonomy.labels
@@ -203,7 +205,7 @@ class RowTable:
         may be the first; what has been found is given meanwhile.
         """
         places = self._columns.places
-        hits = self._columns.of(("hits", needle.folded, needle.whole_word), lambda: Hits(needle))
+        hits = self._hits(needle)
         by_row = query.sort is Sort.ROW
         counts = places.counts(mask)
         wanted = np.flatnonzero(counts)
@@ -246,85 +248,8 @@ class RowTable:
             found &= (keys >= frontier) if place.back else (keys <= frontier)
         return found, searched, frontier
 
-    # --- rows by number ---------------------------------------------------------------------------------------
-
-    def read(self, rows: NDArray[np.int64] | Sequence[int]) -> list[dict[str, Any]]:
-        """What is to be shown of some data rows, in their order; each must be within the rows that are cut.
-
-        Raises:
-            StorageMissing: the upload is gone.
-            Unavailable: storage or database do not answer.
-        """
-        wanted = np.asarray(rows, dtype=np.int64)
-        records = self._records(wanted)
-        labels = self._labels(wanted)
-        if len(records) < len(labels):
-            lost = min(set(labels) - set(records))
-            raise UploadDamaged("The stored file lacks this row.", row=lost, next_step="Upload the file again.")
-        return [self._describe(records[row], labels[row]) for row in wanted.tolist()]
-
-    def _records(self, rows: NDArray[np.int64]) -> dict[int, Record]:
-        """The file's own records."""
-        found: dict[int, Record] = {}
-        if not len(rows):
-            return found
-        places = self._columns.places
-        ordered = np.unique(rows)
-        of_chunk = {
-            chunk_no: [int(row) for _, row in pairs]
-            for chunk_no, pairs in groupby(
-                zip(places.chunks_of(ordered).tolist(), ordered.tolist(), strict=True), key=lambda pair: pair[0]
-            )
-        }
-        chunks = [places.chunk(chunk_no) for chunk_no in of_chunk]
-        for chunk, data, start in ranges(self._storage, self._source, chunks):
-            missing = set(of_chunk[chunk.chunk_no])
-            for record in reader_of(self._source, chunk, data, start):
-                if record.row in missing:
-                    found[record.row] = record
-                    missing.discard(record.row)
-                    if not missing:
-                        break
-        return found
-
-    def _labels(self, rows: NDArray[np.int64]) -> dict[int, RowLabels]:
-        """What is said of them."""
-        ordered = np.unique(rows)
-        found = {int(row): RowLabels(status=f"failed: {self._source.missing}") for row in ordered}
-        stored, at = self.stored(ordered)
-        return found | dict(zip(at, self._labeller.rows(stored), strict=True))
-
-    def stored(self, rows: NDArray[np.int64]) -> tuple[StoredChunk, list[int]]:
-        """What the ledger has of some rows, as if they were one chunk; and which rows these are, ascending."""
-        width = 2 * self._labeller.n_logits
-        with self._db.transaction(self._source.account_id) as session:
-            found = session.execute(
-                _READ_ROWS,
-                {
-                    "job_id": self._source.job_id,
-                    "rows": rows.tolist(),
-                    "chunks": self._columns.places.chunks_of(rows).tolist() if len(rows) else [],
-                    "width": width,
-                },
-            ).all()
-        chunk = StoredChunk(
-            logits=b"".join(row.logits for row in found),
-            status=[row.status for row in found],
-            flags=[row.flags for row in found],
-            detail={str(at): row.detail for at, row in enumerate(found) if row.detail is not None},
-        )
-        return chunk, [row.row_no for row in found]
-
-
-# A few bytes of each chunk: logits are stored uncompressed, so that Postgres finds them by their offset.
-_READ_ROWS = text("""
-SELECT w.row_no, substring(r.logits FROM (w.row_no - r.first_row) * :width + 1 FOR :width) AS logits,
-    r.status[w.row_no - r.first_row + 1] AS status, r.flags[w.row_no - r.first_row + 1] AS flags,
-    r.detail -> (w.row_no - r.first_row)::text AS detail
-FROM unnest(CAST(:rows AS integer[]), CAST(:chunks AS integer[])) AS w (row_no, chunk_no)
-JOIN result_chunk r ON r.job_id = :job_id AND r.chunk_no = w.chunk_no
-ORDER BY w.row_no
-""")
+    def _hits(self, needle: Needle) -> Hits:
+        return self._columns.of(("hits", needle.folded, needle.whole_word), lambda: Hits(needle))
 
 
 def _cut(keys: NDArray[np.int64], place: Cursor, limit: int) -> tuple[NDArray[np.int64], int, int]:

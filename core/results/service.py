@@ -21,6 +21,7 @@ from core.results.detail import RowDetail, detail_of
 from core.results.labels import Labeller, RowLabels
 from core.results.options import ResultOptions, Scores
 from core.results.query import RowQuery
+from core.results.reader import RowReader
 from core.results.rows import SEARCH_S, Page, RowTable
 from core.results.walk import ChunkView, JobSource, join, walk
 from core.settings import MIB
@@ -116,6 +117,11 @@ class JobResults:
         """What it is read in."""
         return self._labeller.taxonomy
 
+    @property
+    def text_column(self) -> int:
+        """Number, from 1, of the column that was labelled."""
+        return self._source.text_index + 1
+
     def columns(self, numbers: Sequence[int] | None = None) -> list[str]:
         """Names of the file's columns as they stand in a row's ``cells``: all, or those of some numbers from 1.
 
@@ -201,7 +207,8 @@ class JobResults:
             chunks_done=job.chunks_done,
             n_logits=self._labeller.n_logits,
         )
-        return RowTable(self._db, self._storage, self._source, self._labeller, columns, self._as_dict)
+        reader = RowReader(self._db, self._storage, self._source, self._labeller, columns.places, self._as_dict)
+        return RowTable(self._storage, self._source, self._labeller, columns, reader)
 
     def page(
         self,
@@ -234,6 +241,10 @@ class JobResults:
             NotReady: it has no result yet.
         """
         return detail_of(self.table, self._labeller.model, row, self._labeller.options.threshold)
+
+    def neighbours(self, query: RowQuery, row: int) -> tuple[int | None, int | None]:
+        """The rows before and after a row in the table of `query`; of a search, among those found so far."""
+        return self.table.neighbours(query, row)
 
     def summary(self) -> dict[str, Any]:
         """Counts of rows by status, and of top labels in every taxonomy."""
