@@ -13,6 +13,7 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Text, tex
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
+import core.review.tables  # noqa: F401 - part of the schema
 from core.account_models import (  # noqa: F401 - the schema is whole with them
     DEFAULT_ACCOUNT_ID,
     Account,

@@ -24,6 +24,7 @@ from rich.console import Console
 
 from core.errors import EmobatchError
 from emobatch import failure, local, summary
+from emobatch.check_commands import check, corrections
 from emobatch.connect import Where
 from emobatch.failure import ExitCode
 from emobatch.job import View
@@ -183,6 +184,8 @@ def up(port: int | None, workers: int | None) -> ExitCode:
 
 
 cli.add_command(LazyGroup("emobatch.admin", "admin", extra="core", short_help="Look after an installation."))
+cli.add_command(check)
+cli.add_command(corrections)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

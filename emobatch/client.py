@@ -23,6 +23,7 @@ from emobatch.connection import Connection, filename_of, read
 from emobatch.job import AcceptedJob, Job, JobPage, RowPage, View
 from emobatch.output import Output
 from emobatch.retry import Patience
+from emobatch.reviews import Reviews
 from emobatch.texts import TextLabels, batches, results_from
 
 
@@ -50,6 +51,8 @@ class Client:
         self._sleep = sleep
         self._connection = Connection(url, token, patience or Patience(), sleep)
         self._seen: dict[str, tuple[str, Job]] = {}
+        self.reviews = Reviews(self._connection)
+        """How right the labels of a job are, and what people say of its rows."""
 
     def __enter__(self) -> Self:
         return self

@@ -11,6 +11,7 @@ from web import (
     api,
     assets,
     auth,
+    checking,
     guard,
     intake,
     metrics,
@@ -62,6 +63,7 @@ def create_app(settings: Settings | None = None) -> APIFlask:
     pages.install(app)
     trying.install(app)
     previewing.install(app)
+    checking.install(app)
     app.extensions[EXTENSION] = State.open(settings)
     return app
 

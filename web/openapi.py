@@ -72,10 +72,12 @@ def _finish_operation(path: str, method: str, operation: dict[str, Any]) -> None
         statuses += ["422"]
     if "{job_id}" in path or (path, method) == ("/api/v1/jobs", "get"):  # there: the job in `before`
         statuses += ["404"]
-    if path.endswith((".csv", ".jsonl", "/summary")) or "/rows" in path:
+    if path.endswith((".csv", ".jsonl", ".tsv", ".toml", "/summary", "/review")) or "/rows" in path:
         statuses += ["409"]
     if path.endswith("/words"):
         statuses += ["413"]
+    if "requestBody" in operation:
+        statuses += ["400"]
     if path in ("/api/v1/classify", "/api/v1/preview"):
         statuses += ["400", "413"]
     if (path, method) == ("/api/v1/jobs", "post"):
@@ -86,7 +88,7 @@ def _finish_operation(path: str, method: str, operation: dict[str, Any]) -> None
         operation["responses"].setdefault(status, {"$ref": f"#/components/responses/problem_{status}"})
     for parameter in operation["parameters"]:
         if parameter["name"] == "row" and parameter["in"] == "path":
-            parameter |= {"required": True, "schema": {"type": "integer", "minimum": 1}}
+            parameter |= {"required": True, "schema": {"type": "integer", "minimum": 1, "maximum": 2**31 - 1}}
         elif parameter["in"] == "path":
             parameter |= {"required": True, "schema": {"type": "string", "format": "uuid"}}
 

@@ -59,6 +59,8 @@ def retire_jobs(db: Database, retention_days: int) -> None:
             # What the request was answered names the file and its columns.
             changed(session, "DELETE FROM idempotency WHERE job_id = :id", values)
             changed(session, "DELETE FROM row_poison WHERE job_id = :id", values)
+            changed(session, "DELETE FROM review WHERE job_id = :id", values)
+            changed(session, "DELETE FROM correction WHERE job_id = :id", values)
             deleted = changed(
                 session,
                 """

@@ -100,6 +100,7 @@ def keep():
 
     def save(page, name: str) -> None:
         if folder := os.environ.get("EMOBATCH_SCREENSHOTS"):
-            page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+            # To hide the caret it would set a style within the page, which the CSP forbids.
+            page.screenshot(path=Path(folder) / f"{name}.png", full_page=True, caret="initial")
 
     return save

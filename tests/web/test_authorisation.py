@@ -16,6 +16,7 @@ from sqlalchemy import text
 
 from core import accounts, keys, passwords
 from core.models import User
+from core.review.reviews import Reviews
 from core.states import Role, Scope
 from tests.web.conftest import CSV
 
@@ -61,6 +62,19 @@ ROUTES = {
     "GET /api/v1/jobs/<job_id>/rows/<int:row>": READ,
     "GET /api/v1/jobs/<job_id>/rows/<int:row>/words": READ,
     "GET /api/v1/jobs/<job_id>/summary": READ,
+    "POST /api/v1/jobs/<job_id>/review": Route(Takes.WRITE, {"json": {}}),
+    "GET /api/v1/jobs/<job_id>/review": READ,
+    "DELETE /api/v1/jobs/<job_id>/review": WRITE,
+    "GET /api/v1/jobs/<job_id>/review/rows": READ,
+    "PUT /api/v1/jobs/<job_id>/review/rows/<int:row>": Route(Takes.WRITE, {"json": {"verdict": "unsure"}}),
+    "DELETE /api/v1/jobs/<job_id>/review/rows/<int:row>": WRITE,
+    "GET /api/v1/jobs/<job_id>/review/results": READ,
+    "GET /api/v1/jobs/<job_id>/corrections": READ,
+    "PUT /api/v1/jobs/<job_id>/corrections/<int:row>": Route(Takes.WRITE, {"json": {"labels": ["joy"]}}),
+    "DELETE /api/v1/jobs/<job_id>/corrections/<int:row>": WRITE,
+    "GET /api/v1/jobs/<job_id>/corrections.tsv": READ,
+    "GET /api/v1/jobs/<job_id>/corrections.csv": READ,
+    "GET /api/v1/jobs/<job_id>/corrections.toml": READ,
     "POST /api/v1/classify": Route(Takes.WRITE, {"json": {"texts": []}}),
     "POST /api/v1/preview": Route(Takes.WRITE, {"data": b""}),
     # --- the pages
@@ -73,6 +87,15 @@ ROUTES = {
     "GET /jobs/<job_id>/rows": READ,
     "POST /jobs/<job_id>/cancel": WRITE,
     "POST /jobs/<job_id>/delete": WRITE,
+    "GET /jobs/<job_id>/check": READ,
+    "POST /jobs/<job_id>/check": Route(Takes.WRITE, {"data": {}}),
+    "POST /jobs/<job_id>/check/remove": Route(Takes.WRITE, {"data": {}}),
+    "GET /jobs/<job_id>/check/teaser": READ,
+    "GET /jobs/<job_id>/check/card": READ,
+    "POST /jobs/<job_id>/check/card": Route(Takes.WRITE, {"data": {"row": "1", "labels": "joy"}}),
+    "POST /jobs/<job_id>/check/undo": Route(Takes.WRITE, {"data": {}}),
+    "GET /jobs/<job_id>/rows/<int:row>/correction": READ,
+    "POST /jobs/<job_id>/rows/<int:row>/correction": Route(Takes.WRITE, {"data": {"labels": "joy"}}),
     "GET /try": READ,
     "POST /try": Route(Takes.WRITE, {"data": {"text": ""}}),
     "POST /preview": Route(Takes.WRITE, {"data": b""}),
@@ -161,6 +184,9 @@ class Ground:
     def _finished_job(self) -> uuid.UUID:
         job_id = self.installation.accept(CSV)
         self.installation.run()
+        Reviews(self.installation.web_db).draw(self.ours, job_id, size=10)
+        with self.installation.db.transaction() as session:
+            session.execute(text("UPDATE review_row SET row_no = :row WHERE place = 1"), {"row": ROW})
         return job_id
 
     def ask(self, who: str, method: str, path: str, route: Route):

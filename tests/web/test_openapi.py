@@ -29,6 +29,19 @@ OPERATIONS = [
     ("GET", "/api/v1/jobs/{job_id}/rows/{row}"),
     ("GET", "/api/v1/jobs/{job_id}/rows/{row}/words"),
     ("GET", "/api/v1/jobs/{job_id}/summary"),
+    ("POST", "/api/v1/jobs/{job_id}/review"),
+    ("GET", "/api/v1/jobs/{job_id}/review"),
+    ("DELETE", "/api/v1/jobs/{job_id}/review"),
+    ("GET", "/api/v1/jobs/{job_id}/review/rows"),
+    ("PUT", "/api/v1/jobs/{job_id}/review/rows/{row}"),
+    ("DELETE", "/api/v1/jobs/{job_id}/review/rows/{row}"),
+    ("GET", "/api/v1/jobs/{job_id}/review/results"),
+    ("GET", "/api/v1/jobs/{job_id}/corrections"),
+    ("PUT", "/api/v1/jobs/{job_id}/corrections/{row}"),
+    ("DELETE", "/api/v1/jobs/{job_id}/corrections/{row}"),
+    ("GET", "/api/v1/jobs/{job_id}/corrections.tsv"),
+    ("GET", "/api/v1/jobs/{job_id}/corrections.csv"),
+    ("GET", "/api/v1/jobs/{job_id}/corrections.toml"),
     ("POST", "/api/v1/classify"),
     ("POST", "/api/v1/preview"),
     ("GET", "/api/v1/models"),
@@ -74,6 +87,8 @@ def test_routes_keep_to_it_whatever_is_asked(app, ask, installation, answering, 
     """Generated requests, about a job that is there: no 500, and every answer as the document says."""
     job_id = ask.upload()
     installation.run()
+    assert ask("POST", f"/jobs/{job_id}/review", json={"size": 10}).status_code == 200
+    ask("PUT", f"/jobs/{job_id}/review/rows/1", json={"labels": ["joy"]})
     operation = schemathesis.openapi.from_wsgi("/api/v1/openapi.json", app)[path][method]
     checks = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 

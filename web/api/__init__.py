@@ -3,9 +3,11 @@
 from apiflask import APIFlask
 
 from web.api.classify import classify
+from web.api.corrections import corrections
 from web.api.jobs import jobs
 from web.api.preview import previews
 from web.api.results import results
+from web.api.reviews import reviews
 from web.api.rows import row_api
 from web.api.system import system
 
@@ -14,5 +16,5 @@ PREFIX = "/api/v1"
 
 def install(app: APIFlask) -> None:
     """Adds every route of the API to the app."""
-    for blueprint in (jobs, results, row_api, classify, previews, system):
+    for blueprint in (jobs, results, row_api, reviews, corrections, classify, previews, system):
         app.register_blueprint(blueprint, url_prefix=PREFIX)

@@ -43,7 +43,7 @@ def get_csv(job_id: str, options: CsvOptions) -> Any:
     The same rows in the same order, every original cell as it was, with the label columns after them.
     """
     found = open_results(job_id, options, partial=options.partial == "yes")
-    return _download(job_id, found.csv(options.output_encoding), f"{found.stem}.csv", "text/csv")
+    return download(job_id, found.csv(options.output_encoding), f"{found.stem}.csv", "text/csv")
 
 
 @results.get("/jobs/<job_id>/results.jsonl")
@@ -52,7 +52,7 @@ def get_csv(job_id: str, options: CsvOptions) -> Any:
 def get_jsonl(job_id: str, options: FileOptions) -> Any:
     """Download the labelled rows as JSON lines."""
     found = open_results(job_id, options, partial=options.partial == "yes")
-    return _download(job_id, found.jsonl(), f"{found.stem}.jsonl", "application/jsonl")
+    return download(job_id, found.jsonl(), f"{found.stem}.jsonl", "application/jsonl")
 
 
 @results.get("/jobs/<job_id>/summary")
@@ -73,7 +73,8 @@ def open_results(job_id: str, options: ReadOptions, *, partial: bool) -> JobResu
     return state().results.open(account_id, asked, chosen, partial=partial)
 
 
-def _download(job_id: str, blocks: Iterator[bytes], filename: str, mimetype: str) -> Response:
+def download(job_id: str, blocks: Iterator[bytes], filename: str, mimetype: str) -> Response:
+    """A file in blocks, saved by browsers under `filename`."""
     # What can go wrong at the start goes wrong here, while it can still be an answer of its own.
     first = next(blocks, b"")
 
