@@ -115,6 +115,12 @@ class InputError(EmobatchError):
     code = "input_error"
 
 
+class TargetRefused(InputError):
+    """An address that must not be called: no http, or inside a private network."""
+
+    code = "target_refused"
+
+
 class NotText(InputError):
     """The upload is not a text table: a workbook, an image, an archive."""
 

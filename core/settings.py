@@ -87,6 +87,8 @@ class Settings(BaseSettings):
     max_active_jobs: int = 100
     """Unfinished jobs an account may have."""
     retention_days: int = 30
+    webhook_private: bool = False
+    """Whether webhooks may lead into private networks: only where everybody who can make one may go there anyway."""
     classify_texts: int = 64
     """Texts of one request that is answered at once; together they may have as many characters as a chunk."""
     classify_wait_s: float = 10.0

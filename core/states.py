@@ -89,3 +89,20 @@ class RowFlag(IntFlag):
     RAGGED = 1  # fewer or more cells than the header
     WINDOWED = 2  # longer than the model's window: scored in windows and pooled
     CAPPED = 4  # longer than what is classified of one cell
+
+
+class WebhookEvent(StrEnum):
+    """What a webhook may be told."""
+
+    COMPLETED = "job.completed"  # every row has its status; some may have failed
+    FAILED = "job.failed"
+    CANCELLED = "job.cancelled"
+    TEST = "webhook.test"  # its owner asked for it; every webhook gets it
+
+
+class DeliveryState(StrEnum):
+    """Life of one message to one webhook."""
+
+    PENDING = "pending"  # to be sent once `not_before` has passed
+    DELIVERED = "delivered"  # answered with 2xx
+    FAILED = "failed"  # given up; its owner may have it sent again

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from core.db import Database
 from core.jobs import JobStatus, get_status
 from core.model_directory import ModelDirectory, shipped_model_path
-from core.models import DEFAULT_ACCOUNT_ID
+from core.models import DEFAULT_ACCOUNT_ID, Base
 from core.results import ResultOptions, Results
 from core.settings import Settings
 from core.storage import Storage, open_storage
@@ -50,12 +50,8 @@ def db(database_url: str) -> Iterator[Database]:
     """The worker's database, emptied."""
     owner = Database(database_url, None, pool_size=1)
     with owner.transaction() as session:
-        session.execute(
-            text(
-                "TRUNCATE result_chunk, chunk, row_poison, job, upload, idempotency, api_key, worker, model,"
-                " classify_request, app_user, session, quota, usage CASCADE"
-            )
-        )
+        emptied = ", ".join(table for table in Base.metadata.tables if table != "account")
+        session.execute(text(f"TRUNCATE {emptied} CASCADE"))
     owner.close()
     opened = Database(database_url, "emobatch_worker")
     yield opened

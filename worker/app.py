@@ -14,6 +14,7 @@ from celery import signals
 
 from core import log as logs
 from core import metrics
+from core.db import Database
 from core.failpoints import failpoint
 from core.queue import QUEUE, TICK, celery_app, ring
 from core.settings import get_settings
@@ -21,6 +22,7 @@ from worker import trace
 from worker.caretaker import Caretaker
 from worker.exporter import Exporter
 from worker.metrics import TICKS
+from worker.postman import Postman
 from worker.shift import Shift, open_shift
 
 log = structlog.get_logger(__name__)
@@ -39,6 +41,7 @@ that reads ahead, for Python's usual 5 ms, stands still for a tenth of a batch."
 _shift: Shift | None = None
 _caretaker: Caretaker | None = None
 _exporter: Exporter | None = None
+_postman: Postman | None = None
 
 
 def _my_shift() -> Shift:
@@ -80,7 +83,7 @@ def _parent_starting(**_: Any) -> None:
 
 @signals.worker_ready.connect
 def _parent_ready(sender: Any, **_: Any) -> None:
-    global _caretaker, _exporter
+    global _caretaker, _exporter, _postman
 
     def take_tickets(wanted: bool) -> None:
         # Of the consumer's own thread; `sender` is the consumer.
@@ -90,6 +93,8 @@ def _parent_ready(sender: Any, **_: Any) -> None:
     _caretaker.start()
     if settings.metrics_port:
         _exporter = Exporter(settings, app)
+    _postman = Postman(Database(settings.database_url.get_secret_value(), "emobatch_worker", pool_size=1), settings)
+    _postman.start()
 
 
 @signals.task_received.connect
@@ -108,6 +113,8 @@ def _parent_stopping(**_: Any) -> None:
 def _parent_stopped(**_: Any) -> None:
     if _exporter:
         _exporter.close()
+    if _postman:
+        _postman.stop()
     if _caretaker:
         _caretaker.stop()
     trace.clear()

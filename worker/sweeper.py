@@ -8,7 +8,7 @@ from __future__ import annotations
 import structlog
 from sqlalchemy import text
 
-from core import classify_requests, ledger, sessions
+from core import classify_requests, deliveries, ledger, sessions
 from core.db import Database
 from core.ledger import changed
 from core.settings import Settings
@@ -37,6 +37,7 @@ def sweep(db: Database, storage: Storage, settings: Settings) -> bool:
         changed(session, "DELETE FROM idempotency WHERE lease_until < now()", {})
         classify_requests.remove_expired(session)
         sessions.remove_expired(session)
+        deliveries.remove_old(session)
     if returned:
         metrics.LEASES_EXPIRED.inc(returned)
         log.warning("expired leases returned", count=returned)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from core import deliveries
 from core.errors import EmobatchError
 from core.ledger.claims import charge_crash
 from core.ledger.commits import to_json
@@ -149,18 +150,18 @@ def close_job(session: Session, job_id: uuid.UUID, state: JobState, error: Emoba
     Returns:
         False if the job was closed already: its state stays.
     """
-    return (
-        changed(
-            session,
-            """
-            UPDATE job SET state = :state, error = CAST(:error AS jsonb), finished_at = now(),
-                rows_failed = rows_total - rows_ok - rows_skipped, ingest_lease_until = NULL
-            WHERE id = :job_id AND state IN ('queued', 'ingesting', 'running')
-            """,
-            {"job_id": job_id, "state": state, "error": to_json(error.to_dict()) if error else None},
-        )
-        == 1
+    closed = changed(
+        session,
+        """
+        UPDATE job SET state = :state, error = CAST(:error AS jsonb), finished_at = now(),
+            rows_failed = rows_total - rows_ok - rows_skipped, ingest_lease_until = NULL
+        WHERE id = :job_id AND state IN ('queued', 'ingesting', 'running')
+        """,
+        {"job_id": job_id, "state": state, "error": to_json(error.to_dict()) if error else None},
     )
+    if closed:
+        deliveries.announce(session, job_id)
+    return closed == 1
 
 
 def fail_job(session: Session, job_id: uuid.UUID, error: EmobatchError) -> bool:
@@ -233,4 +234,5 @@ def finish(session: Session, job_id: uuid.UUID) -> JobState | None:
         "UPDATE job SET state = :state, finished_at = now() WHERE id = :job_id",
         {"job_id": job_id, "state": state},
     )
+    deliveries.announce(session, job_id)
     return state

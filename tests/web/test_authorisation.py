@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from core import accounts, keys, passwords
+from core import accounts, deliveries, keys, passwords, webhooks
 from core.models import User
 from core.review.reviews import Reviews
 from core.states import Role, Scope
@@ -77,6 +77,15 @@ ROUTES = {
     "GET /api/v1/jobs/<job_id>/corrections.toml": READ,
     "POST /api/v1/classify": Route(Takes.WRITE, {"json": {"texts": []}}),
     "POST /api/v1/preview": Route(Takes.WRITE, {"data": b""}),
+    "POST /api/v1/webhooks": Route(Takes.WRITE, {"json": {"url": "https://127.0.0.1/"}}),
+    "GET /api/v1/webhooks": READ,
+    "GET /api/v1/webhooks/<webhook_id>": READ,
+    "DELETE /api/v1/webhooks/<webhook_id>": WRITE,
+    "POST /api/v1/webhooks/<webhook_id>/rotate": WRITE,
+    "POST /api/v1/webhooks/<webhook_id>/enable": WRITE,
+    "POST /api/v1/webhooks/<webhook_id>/test": WRITE,
+    "GET /api/v1/webhooks/<webhook_id>/deliveries": READ,
+    "POST /api/v1/deliveries/<delivery_id>/again": WRITE,
     # --- the pages
     "GET /": READ,
     "POST /": Route(Takes.WRITE, FORM),
@@ -179,7 +188,21 @@ class Ground:
     def ids(self) -> dict[str, Any]:
         """Makes one of everything that an address can name, of our account: placeholder, id."""
         self.installation.account_id = self.ours
-        return {"job_id": self._finished_job, "row": lambda: ROW}
+        return {
+            "job_id": self._finished_job,
+            "row": lambda: ROW,
+            "webhook_id": self._webhook,
+            "delivery_id": self._delivery,
+        }
+
+    def _webhook(self) -> uuid.UUID:
+        with self.installation.db.transaction() as session:
+            return webhooks.create(session, self.ours, "https://example.org/", webhooks.CHOOSABLE).id
+
+    def _delivery(self) -> uuid.UUID:
+        webhook_id = self._webhook()
+        with self.installation.db.transaction() as session:
+            return deliveries.send_test(session, self.ours, webhook_id).id
 
     def _finished_job(self) -> uuid.UUID:
         job_id = self.installation.accept(CSV)

@@ -1,4 +1,4 @@
-"""REST API v1, for programs: jobs, their results, texts labelled at once, and the system's own state."""
+"""REST API v1, for programs: jobs, their results, texts labelled at once, webhooks, and the system's own state."""
 
 from apiflask import APIFlask
 
@@ -10,11 +10,22 @@ from web.api.results import results
 from web.api.reviews import reviews
 from web.api.rows import row_api
 from web.api.system import system
+from web.api.webhooks import webhooks
 
 PREFIX = "/api/v1"
 
 
 def install(app: APIFlask) -> None:
     """Adds every route of the API to the app."""
-    for blueprint in (jobs, results, row_api, reviews, corrections, classify, previews, system):
+    for blueprint in (
+        jobs,
+        results,
+        row_api,
+        reviews,
+        corrections,
+        classify,
+        previews,
+        webhooks,
+        system,
+    ):
         app.register_blueprint(blueprint, url_prefix=PREFIX)
