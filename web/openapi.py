@@ -14,7 +14,7 @@ _RESPONSES = {
     "400": "The body broke off before its end, or is not understood.",
     "401": "No valid token, API key or session.",
     "403": "Signed in, but the key's scope does not allow this.",
-    "404": "No such job, or not yours: the two look alike.",
+    "404": "There is none such, or it is not yours: the two look alike.",
     "409": "Not in a state for this: not ready, or the Idempotency-Key is in use.",
     "413": "The file is too large.",
     "422": "The file or an option is wrong: `code` says how, `row`, `line` and `column` where.",
@@ -70,16 +70,16 @@ def _finish_operation(path: str, method: str, operation: dict[str, Any]) -> None
         statuses += ["403"]
     if "requestBody" in operation or any(parameter["in"] == "query" for parameter in operation["parameters"]):
         statuses += ["422"]
-    if "{job_id}" in path or (path, method) == ("/api/v1/jobs", "get"):  # there: the job in `before`
+    if "{" in path or (path, method) == ("/api/v1/jobs", "get"):  # there: the job in `before`
         statuses += ["404"]
     if path.endswith((".csv", ".jsonl", ".tsv", ".toml", "/summary", "/review")) or "/rows" in path:
         statuses += ["409"]
     if path.endswith("/words"):
         statuses += ["413"]
-    if "requestBody" in operation:
-        statuses += ["400"]
-    if path in ("/api/v1/classify", "/api/v1/preview"):
+    if "requestBody" in operation or path == "/api/v1/preview":
         statuses += ["400", "413"]
+    if path.endswith(("/test", "/again")):  # of a webhook that is turned off
+        statuses += ["409"]
     if (path, method) == ("/api/v1/jobs", "post"):
         statuses += ["400", "409", "413", "429"]
     if (path, method) == ("/api/v1/jobs/{job_id}", "get"):
