@@ -46,6 +46,8 @@ class JobStatus:
     warnings: list[dict[str, Any]]
     """`core.table.Warning_` as dicts: of the detection, then of the cutting."""
     label_counts: dict[str, dict[str, int]]
+    flag_counts: dict[str, int]
+    """Rows by trust flag, `core.flags.WORDS`; a flag that no row has is left out."""
     rate: float | None
     eta_s: float | None
     eta_low_s: float | None
@@ -261,6 +263,7 @@ def _status(session: Session, row: Any) -> JobStatus:
         blank_lines=job.blank_lines,
         warnings=[*(row.detected or {}).get("warnings", []), *job.warnings],
         label_counts=job.label_counts,
+        flag_counts=job.flag_counts,
         rate=rate,
         eta_s=eta if eta is None or math.isfinite(eta) else None,
         eta_low_s=low,

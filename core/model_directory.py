@@ -13,12 +13,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from core.errors import EmobatchError
+from core.flags import Trust
 from core.taxonomy import Taxonomy
 
 FORMAT = 1  # of emobatch.json; a reader refuses a higher one rather than mislabel
@@ -51,6 +52,7 @@ class ModelDirectory:
         labels: the model's labels, in the order of its logits.
         max_length: the window in tokens, [CLS] and [SEP] included.
         taxonomies: by name; `default_taxonomy` is one of them.
+        trust: from where on a row is flagged as doubtful.
         n_layers … max_position_embeddings, activation: DistilBERT's config.json.
     """
 
@@ -69,6 +71,7 @@ class ModelDirectory:
     vocab_size: int
     max_position_embeddings: int
     activation: str
+    trust: Trust = field(default_factory=Trust)
 
     @property
     def weights_path(self) -> Path:
@@ -126,6 +129,7 @@ class ModelDirectory:
                 taxonomies=MappingProxyType(taxonomies),
                 default_taxonomy=manifest["default_taxonomy"],
                 activation=str(config.get("activation", "gelu")),
+                trust=Trust.from_dict(manifest.get("trust")),
                 **{name: int(config[name]) for name in _ARCHITECTURE},
             )
         except (KeyError, TypeError, ValueError) as error:

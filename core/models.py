@@ -109,6 +109,8 @@ class Job(Base):
     crashes: Mapped[int] = mapped_column(server_default=text("0"))
     label_counts: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     """Top labels of the rows done so far: taxonomy → label → count."""
+    flag_counts: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    """Rows done so far by trust flag (`core.flags`), read in the default taxonomy."""
 
     ingest_state: Mapped[str] = mapped_column(server_default=IngestState.CUTTING)
     ingest_offset: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))

@@ -7,7 +7,7 @@ that scored them, kept here, so replacing a model never changes or breaks an old
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from core.flags import Trust
 from core.model_directory import ModelDirectory
 from core.models import Model
 from core.taxonomy import Taxonomy
@@ -30,6 +31,7 @@ class ModelVersion:
     labels: tuple[str, ...]
     taxonomies: Mapping[str, Taxonomy]
     default_taxonomy: str
+    trust: Trust = field(default_factory=Trust)
 
 
 def register(session: Session, model: ModelDirectory) -> None:
@@ -39,6 +41,7 @@ def register(session: Session, model: ModelDirectory) -> None:
         "labels": list(model.labels),
         "default_taxonomy": model.default_taxonomy,
         "taxonomies": {name: taxonomy.to_dict() for name, taxonomy in model.taxonomies.items()},
+        "trust": model.trust.to_dict(),
     }
     session.execute(
         insert(Model)
@@ -49,7 +52,9 @@ def register(session: Session, model: ModelDirectory) -> None:
 
 def version_of(model: ModelDirectory) -> ModelVersion:
     """A model directory's version, as it would be registered."""
-    return ModelVersion(model.sha256, model.version, model.labels, model.taxonomies, model.default_taxonomy)
+    return ModelVersion(
+        model.sha256, model.version, model.labels, model.taxonomies, model.default_taxonomy, model.trust
+    )
 
 
 def model_version(session: Session, sha256: str) -> ModelVersion:
@@ -73,4 +78,5 @@ def _parse(sha256: str, version: str, manifest_json: bytes) -> ModelVersion:
         labels=tuple(manifest["labels"]),
         taxonomies={name: Taxonomy.from_dict(fields) for name, fields in manifest["taxonomies"].items()},
         default_taxonomy=manifest["default_taxonomy"],
+        trust=Trust.from_dict(manifest.get("trust")),
     )

@@ -84,11 +84,20 @@ class RowStatus(IntEnum):
 
 
 class RowFlag(IntFlag):
-    """What else is known of a row, as stored in ``result_chunk.flags``."""
+    """What else is known of a row. The first five are stored in ``result_chunk.flags``; the last two are read off the
+    stored logits each time (`core.flags`), so that they follow the taxonomy that is asked for."""
 
     RAGGED = 1  # fewer or more cells than the header
     WINDOWED = 2  # longer than the model's window: scored in windows and pooled
     CAPPED = 4  # longer than what is classified of one cell
+    NO_WORDS = 8  # nothing but numbers, signs, emoji and links
+    NOT_ENGLISH = 16  # another language or script than the model learnt
+    UNFAMILIAR = 32  # hardly a trace of any emotion: far from what the model was fitted on
+    CLOSE = 64  # the two best labels are nearly as likely
+
+
+RECORD = RowFlag.RAGGED | RowFlag.WINDOWED | RowFlag.CAPPED
+"""What is known of the record; the others speak against the label (`core.flags`)."""
 
 
 class WebhookEvent(StrEnum):

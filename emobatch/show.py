@@ -15,7 +15,7 @@ ROWS = 10
 WIDTH = 60
 """Characters shown of a text."""
 
-SHOWN = ("text", "emotion", "emotion_score", "emotions", "sentiment", "row_status")
+SHOWN = ("text", "emotion", "emotion_score", "emotions", "sentiment", "row_status", "flags")
 
 
 def table_of(path: Path, rows: int = ROWS) -> Table:

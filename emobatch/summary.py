@@ -87,6 +87,7 @@ def _job_pairs(job: Job, taxonomy: str) -> list[tuple[str, str]]:
     return [
         ("rows", _rows(job) if job.rows_total else ""),
         ("labels", _labels(counts.get(taxonomy, {}))),
+        ("flags", _labels(job.fields.get("flag_counts") or {})),
         ("read as", _format(job.fields)),
         ("text", _text_column(job.fields)),
         *(("warning", warning) for warning in found),

@@ -24,6 +24,8 @@ class TextLabels:
     sentiment_score: float | None
     row_status: str
     """``ok``, ``ok: windowed 3``, ``empty``, ``failed: <reason>``."""
+    flags: tuple[str, ...]
+    """What speaks against the label: ``no_words``, ``not_english``, ``unfamiliar``, ``close``."""
     fields: Mapping[str, Any]
 
     @classmethod
@@ -36,6 +38,7 @@ class TextLabels:
             sentiment=fields["sentiment"],
             sentiment_score=fields.get("sentiment_score"),
             row_status=fields["row_status"],
+            flags=tuple(fields.get("flags") or ()),
             fields=fields,
         )
 

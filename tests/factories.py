@@ -107,6 +107,7 @@ def result_of(lease: ChunkLease) -> ChunkResult:
         flags=[0] * n,
         detail={},
         label_counts={"ekman": {"joy": n}},
+        flag_counts={"close": n},
         rows_ok=n,
         rows_skipped=0,
         rows_failed=0,

@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import save_file
 from transformers import DistilBertForSequenceClassification, PreTrainedTokenizerFast
 
+from core.flags import Trust
 from core.model_directory import CONFIG, FORMAT, MANIFEST, TOKENIZER, WEIGHTS, file_hashes, manifest_checksum
 from core.taxonomy import Taxonomy
 from training.card import card
@@ -61,6 +62,7 @@ def export(
     max_length: int,
     taxonomies: Mapping[str, Taxonomy],
     record: Mapping[str, Any],
+    trust: Trust,
     default_taxonomy: str = "ekman",
 ) -> Path:
     """Writes the model directory at `folder`, replacing one that is there, and returns it.
@@ -83,6 +85,7 @@ def export(
         "max_length": max_length,
         "default_taxonomy": default_taxonomy,
         "taxonomies": [taxonomy.to_dict() for taxonomy in taxonomies.values()],
+        "trust": trust.to_dict(),
         "files": file_hashes(fresh),
     }
     write_json(fresh / MANIFEST, manifest | {"checksum": manifest_checksum(manifest)})

@@ -23,6 +23,7 @@ from training.command import says_errors
 from training.data import data_dir, read_corpus
 from training.evaluate import cross_fitted, groups_of, logits_of
 from training.export import export
+from training.trust import fit_trust
 
 
 def recalibrate(directory: ModelDirectory, method: Method, version: str, data: Path, out: Path) -> Path:
@@ -48,6 +49,7 @@ def recalibrate(directory: ModelDirectory, method: Method, version: str, data: P
         max_length=directory.max_length,
         taxonomies=fit_all(groups, logits, corpus.dev.gold, method),
         record=record,
+        trust=fit_trust(logits, directory.labels),
         default_taxonomy=directory.default_taxonomy,
     )
 

@@ -39,6 +39,7 @@ from training.recipe import Recipe, Run, read_recipe
 from training.records import RECORDS, keep
 from training.run import bf16_is_fast, new_classifier, predict, train_run
 from training.teacher import Teacher
+from training.trust import fit_trust
 
 REPO = Path(__file__).resolve().parent.parent
 WORK = REPO / ".training"
@@ -201,6 +202,7 @@ def train_recipe(recipe: Recipe, data: Path, out: Path, work: Path = WORK) -> Pa
         max_length=recipe.max_length,
         taxonomies=fit_all(groups, logits, dev.gold, recipe.calibration),
         record=record,
+        trust=fit_trust(logits, labels),
         default_taxonomy="ekman" if "ekman" in groups else next(iter(groups)),
     )
 

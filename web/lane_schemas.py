@@ -19,6 +19,7 @@ _RESULT: dict[str, Any] = {
     "sentiment": "positive",
     "sentiment_score": 0.9964,
     "row_status": "ok",
+    "flags": [],
 }
 
 
@@ -80,6 +81,7 @@ class TextOut(BaseModel):
     sentiment: str | None
     sentiment_score: float | None
     row_status: str
+    flags: list[str]
 
 
 class ClassifyOut(BaseModel):

@@ -12,6 +12,7 @@ from typing import Any
 from flask import Flask
 from markupsafe import Markup, escape
 
+from core import flags
 from core.jobs import JobStatus, Removed
 from core.registry import ModelVersion
 from core.states import JobState
@@ -73,6 +74,8 @@ def install(app: Flask) -> None:
         progress_of=progress_of,
         facts_of=facts_of,
         warnings_of=warnings_of,
+        flag_words=flag_words,
+        flag_meanings=flags.MEANINGS,
     )
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
@@ -203,6 +206,11 @@ def progress_of(status: JobStatus) -> float | None:
 def warnings_of(status: JobStatus) -> list[str]:
     """A job's warnings as sentences."""
     return [str(Warning_.from_dict(warning)) for warning in status.warnings]
+
+
+def flag_words(flag: str) -> str:
+    """A trust flag as people write it: ``not_english`` → ``not English``."""
+    return flag.replace("_", " ").replace("english", "English")
 
 
 def facts_of(found: Mapping[str, Any] | None) -> list[tuple[str, str]]:

@@ -90,6 +90,7 @@ _ROW: dict[str, Any] = {
     "sentiment": "positive",
     "sentiment_score": 0.9964,
     "row_status": "ok",
+    "flags": [],
     "cells": {"id": "17", "text": "I love this!"},
 }
 
@@ -108,6 +109,7 @@ class RowOut(BaseModel):
     sentiment: str | None
     sentiment_score: float | None
     row_status: str
+    flags: list[str] = Field(description="What speaks against the label; see `docs/flags.md`.")
     cells: dict[str, str]
 
 
@@ -145,9 +147,8 @@ class ReadingOut(BaseModel):
 
 
 class RowDetailOut(RowOut):
-    """One row, whole."""
+    """One row, whole. `flags` are those of its record too: `ragged`, `windowed`, `capped`."""
 
-    flags: list[str]
     taxonomies: dict[str, ReadingOut] = Field(description="By taxonomy; none where the row was not scored.")
 
     @classmethod

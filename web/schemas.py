@@ -173,6 +173,7 @@ class JobOut(BaseModel):
     blank_lines: int
     warnings: list[dict[str, Any]] = Field(description="What is odd about the file: code, message, row, line, count.")
     label_counts: dict[str, dict[str, int]] = Field(description="Top labels so far: taxonomy, label, count.")
+    flag_counts: dict[str, int] = Field(description="Rows so far by trust flag, in the default taxonomy.")
     rate: float | None = Field(description="Rows per second.")
     eta_s: float | None = Field(description="Seconds left, if they can be known ...")
     eta_low_s: float | None = Field(description="... and as a range:")
@@ -210,6 +211,7 @@ class SummaryOut(BaseModel):
 
     rows: dict[str, int]
     taxonomies: dict[str, dict[str, int]]
+    flags: dict[str, int]
 
 
 class LabelOut(BaseModel):

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import structlog
 
+from core import flags
 from core.errors import UploadDamaged
 from core.failpoints import failpoint
 from core.ledger import ChunkLease, ChunkResult
@@ -22,6 +23,7 @@ from core.states import RowFlag, RowStatus
 from core.storage import Storage
 from core.table import Format, RecordReader
 from worker.engine import Scored
+from worker.language import flag_of
 
 log = structlog.get_logger(__name__)
 
@@ -91,11 +93,11 @@ def read_rows(storage: Storage, lease: ChunkLease, *, max_text_chars: int, n_lab
     found = Format.from_dict(lease.source.format)
     reader = RecordReader([data], found, offset=lease.byte_start, row=lease.first_row, line=lease.first_line)
     width, at = len(found.header), lease.source.text_index
-    texts, flags = [], []
+    texts, found_flags = [], []
     for record in reader:
         cells = record.cells
         texts.append(cells[at] if at < len(cells) else "")
-        flags.append(int(RowFlag.RAGGED if len(cells) != width else 0))
+        found_flags.append(int(RowFlag.RAGGED if len(cells) != width else 0))
     if len(texts) != lease.n_rows:
         raise UploadDamaged(
             f"Chunk {lease.chunk_no} was cut as {lease.n_rows} rows and reads as {len(texts)}.",
@@ -104,21 +106,23 @@ def read_rows(storage: Storage, lease: ChunkLease, *, max_text_chars: int, n_lab
             line=lease.first_line,
         )
     return rows_of(
-        texts, flags=flags, max_text_chars=max_text_chars, n_labels=n_labels, scope=lease.source.job_id.bytes
+        texts, before=found_flags, max_text_chars=max_text_chars, n_labels=n_labels, scope=lease.source.job_id.bytes
     )
 
 
 def rows_of(
-    texts: Sequence[str], *, max_text_chars: int, n_labels: int, scope: bytes, flags: Sequence[int] | None = None
+    texts: Sequence[str], *, max_text_chars: int, n_labels: int, scope: bytes, before: Sequence[int] | None = None
 ) -> Rows:
-    """Texts as rows to be scored: stripped, capped, empty ones set apart. `flags` are those that rows have already."""
+    """Texts as rows to be scored: stripped, capped, empty ones set apart, and what their words say of them noted.
+
+    `before` are flags that the rows have already.
+    """
     stripped = [text.strip() for text in texts]
-    before = flags or [0] * len(texts)
     return Rows(
         texts=[text[:max_text_chars] for text in stripped],
         flags=[
-            int(flag | RowFlag.CAPPED) if len(text) > max_text_chars else flag
-            for text, flag in zip(stripped, before, strict=True)
+            flag | flag_of(text) | (RowFlag.CAPPED.value if len(text) > max_text_chars else 0) if text else flag
+            for text, flag in zip(stripped, before or [0] * len(texts), strict=True)
         ],
         status=[int(RowStatus.OK if text else RowStatus.EMPTY) for text in stripped],
         logits=np.full((len(texts), n_labels), np.nan, dtype="<f2"),
@@ -203,18 +207,21 @@ def _score_alone(rows: Rows, index: int, engine: Scorer) -> None:
 
 
 def summarise(rows: Rows, model: ModelDirectory) -> ChunkResult:
-    """What the ledger keeps of a scored chunk: logits, and the top labels of each taxonomy counted from them."""
+    """What the ledger keeps of a scored chunk: logits, and what is counted from them, by label and by trust flag."""
     done = np.array(rows.to_score, dtype=np.int64)
     top_label = np.full(len(rows.texts), -1, dtype=np.int16)
     top_score = np.zeros(len(rows.texts), dtype=np.float32)
     counts: dict[str, dict[str, int]] = {}
+    trust = flags.stored(rows.flags)
     for name, taxonomy in model.taxonomies.items():
-        index, score = taxonomy.top(taxonomy.scores(rows.logits[done])) if len(done) else (done, done)
+        scores = taxonomy.scores(rows.logits[done])
+        index, score = taxonomy.top(scores) if len(done) else (done, done)
         tally = np.bincount(index, minlength=len(taxonomy.labels))
         counts[name] = {label: int(n) for label, n in zip(taxonomy.labels, tally, strict=True) if n}
         if name == model.default_taxonomy:
             top_label[done] = index
             top_score[done] = score
+            trust[done] |= flags.read_off(rows.logits[done], scores, model.trust, flags.neutral_of(model.labels))
     by_status = np.bincount(np.array(rows.status, dtype=np.int64), minlength=3)
     return ChunkResult(
         logits=np.ascontiguousarray(rows.logits, dtype="<f2").tobytes(),
@@ -224,6 +231,7 @@ def summarise(rows: Rows, model: ModelDirectory) -> ChunkResult:
         flags=rows.flags,
         detail=rows.detail,
         label_counts=counts,
+        flag_counts=flags.count(trust),
         rows_ok=int(by_status[RowStatus.OK]),
         rows_skipped=int(by_status[RowStatus.EMPTY]),
         rows_failed=int(by_status[RowStatus.FAILED]),

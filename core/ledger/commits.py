@@ -43,6 +43,7 @@ class ChunkResult:
     flags: Sequence[int]
     detail: dict[str, Any]
     label_counts: dict[str, dict[str, int]]
+    flag_counts: dict[str, int]
     rows_ok: int
     rows_skipped: int
     rows_failed: int
@@ -119,6 +120,7 @@ def commit_chunks(session: Session, done: Sequence[tuple[ChunkLease, ChunkResult
             "identical": sum(result.rows_identical for result in results),
             "chunks": len(good),
             "counts": to_json(add_counts(job.label_counts, *(result.label_counts for result in results))),
+            "flag_counts": to_json(_add(job.flag_counts, *(result.flag_counts for result in results))),
             "n_rows": sum(lease.n_rows for lease, _ in good),
             "tau": RATE_TAU_S,
         },
@@ -144,7 +146,7 @@ RETURNING c.chunk_no
 """)
 
 _LOCK_COUNTERS = text("""
-SELECT label_counts, chunks_done, chunks_total, ingest_state FROM job
+SELECT label_counts, flag_counts, chunks_done, chunks_total, ingest_state FROM job
 WHERE id = :job_id AND state IN ('ingesting', 'running') AND deleted_at IS NULL FOR NO KEY UPDATE
 """)
 
@@ -158,7 +160,7 @@ VALUES (:job_id, :chunk_no, :account_id, :first_row, :n_rows, :logits, :top_labe
 _COUNT = text("""
 UPDATE job SET rows_ok = rows_ok + :ok, rows_skipped = rows_skipped + :skipped, rows_failed = rows_failed + :failed,
     rows_identical = rows_identical + :identical, chunks_done = chunks_done + :chunks,
-    label_counts = CAST(:counts AS jsonb),
+    label_counts = CAST(:counts AS jsonb), flag_counts = CAST(:flag_counts AS jsonb),
     -- Bounded: exp() of what is smaller than any number is an error to Postgres, and a job may rest for days.
     rate = rate * exp(greatest(-50, least(0, extract(epoch FROM coalesce(rate_at, now()) - clock_timestamp()) / :tau)))
         + :n_rows / CAST(:tau AS real),
@@ -278,12 +280,15 @@ def commit_canonical(session: Session, lease: IngestLease, canonical_key: str) -
 
 def add_counts(*counts: dict[str, dict[str, int]]) -> dict[str, dict[str, int]]:
     """Sums label counts (taxonomy → label → count); none is changed."""
-    summed: dict[str, dict[str, int]] = {}
+    taxonomies = dict.fromkeys(taxonomy for one in counts for taxonomy in one)
+    return {taxonomy: _add(*(one.get(taxonomy, {}) for one in counts)) for taxonomy in taxonomies}
+
+
+def _add(*counts: dict[str, int]) -> dict[str, int]:
+    summed: dict[str, int] = {}
     for one in counts:
-        for taxonomy, labels in one.items():
-            into = summed.setdefault(taxonomy, {})
-            for label, count in labels.items():
-                into[label] = into.get(label, 0) + count
+        for name, count in one.items():
+            summed[name] = summed.get(name, 0) + count
     return summed
 
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from sqlalchemy import text
 
 from core.db import Database
+from core.flags import Trust, read_off
 from core.results.labels import UNITS, units_of
 from core.results.places import Places, read_places
 from core.results.walk import JobSource
@@ -81,7 +82,7 @@ class Column:
 
 
 class Statuses(Column):
-    """`status` (n,) uint8, a `RowStatus` or `NO_RESULT`; `flags` (n,) int32, `RowFlag` bits."""
+    """`status` (n,) uint8, a `RowStatus` or `NO_RESULT`; `flags` (n,) int32, the `RowFlag` bits that are stored."""
 
     reads = "status, flags"
     layout: ClassVar = {"status": (np.uint8, NO_RESULT), "flags": (np.int32, 0)}
@@ -111,9 +112,9 @@ class _Scored(Column):
         logits = np.frombuffer(values[0], dtype="<f2").reshape(-1, self._n_logits)
         scored = np.flatnonzero(self._statuses.status[at] == RowStatus.OK)
         rows = logits if len(scored) == len(logits) else logits[scored]
-        self._put_scores(scored + at.start, self._taxonomy.scores(rows))
+        self._put_scores(scored + at.start, rows, self._taxonomy.scores(rows))
 
-    def _put_scores(self, rows: NDArray[np.int64], scores: NDArray[np.float64]) -> None:
+    def _put_scores(self, rows: NDArray[np.int64], logits: NDArray[np.float16], scores: NDArray[np.float64]) -> None:
         raise NotImplementedError
 
 
@@ -125,7 +126,7 @@ class Tops(_Scored):
     label: NDArray[np.uint8]
     units: NDArray[np.uint16]
 
-    def _put_scores(self, rows: NDArray[np.int64], scores: NDArray[np.float64]) -> None:
+    def _put_scores(self, rows: NDArray[np.int64], logits: NDArray[np.float16], scores: NDArray[np.float64]) -> None:
         index, best = self._taxonomy.top(scores)
         self.label[rows] = index
         self.units[rows] = units_of(best)
@@ -141,13 +142,29 @@ class Scores(_Scored):
         super().__init__(taxonomy, n_logits, statuses)
         self._at = taxonomy.labels.index(label)
 
-    def _put_scores(self, rows: NDArray[np.int64], scores: NDArray[np.float64]) -> None:
+    def _put_scores(self, rows: NDArray[np.int64], logits: NDArray[np.float16], scores: NDArray[np.float64]) -> None:
         self.score[rows] = scores[:, self._at]
 
     @property
     def units(self) -> NDArray[np.uint16]:
         """The scores in units of the last decimal shown; 0 where there is none."""
         return np.rint(np.maximum(self.score, 0) * UNITS).astype(np.uint16)
+
+
+class Doubts(_Scored):
+    """`flags` (n,) int32: the trust flags that are read off the logits, in one taxonomy (`core.flags.read_off`)."""
+
+    layout: ClassVar = {"flags": (np.int32, 0)}
+    flags: NDArray[np.int32]
+
+    def __init__(
+        self, taxonomy: Taxonomy, n_logits: int, statuses: Statuses, trust: Trust, neutral: int | None
+    ) -> None:
+        super().__init__(taxonomy, n_logits, statuses)
+        self._trust, self._neutral = trust, neutral
+
+    def _put_scores(self, rows: NDArray[np.int64], logits: NDArray[np.float16], scores: NDArray[np.float64]) -> None:
+        self.flags[rows] = read_off(logits, scores, self._trust, self._neutral)
 
 
 class ColumnCache:
@@ -239,6 +256,14 @@ class JobColumns:
         """One label's score of each row."""
         statuses = self.statuses()
         column = self.of(("scores", taxonomy, label), lambda: Scores(taxonomy, self._n_logits, statuses, label))
+        return self._filled(column, within=statuses)
+
+    def doubts(self, taxonomy: Taxonomy, trust: Trust, neutral: int | None) -> Doubts:
+        """What the logits of each row say against its label, in a taxonomy."""
+        statuses = self.statuses()
+        column = self.of(
+            ("doubts", taxonomy, trust), lambda: Doubts(taxonomy, self._n_logits, statuses, trust, neutral)
+        )
         return self._filled(column, within=statuses)
 
     def of(self, what: Hashable, make: Callable[[], C]) -> C:

@@ -13,7 +13,7 @@ from core.registry import ModelVersion
 from core.results.labels import UNITS, StoredChunk, units_of
 from core.results.query import FLAGS
 from core.results.rows import RowTable
-from core.states import RowStatus
+from core.states import RECORD, RowStatus
 from core.taxonomy import Taxonomy
 
 
@@ -40,7 +40,7 @@ class RowDetail:
 
     Attributes:
         row: as it stands in a page of rows.
-        flags: names of what else is known of it.
+        flags: names of what else is known of it: of its record, then what speaks against its label.
         readings: by taxonomy; none where the row was not scored.
     """
 
@@ -69,7 +69,7 @@ def detail_of(table: RowTable, model: ModelVersion, row: int, threshold: float |
     bits = stored.flags[0] if found else 0
     return RowDetail(
         row=described,
-        flags=tuple(name for name, flag in FLAGS.items() if bits & flag),
+        flags=(*(name for name, flag in FLAGS.items() if bits & flag & RECORD), *described["flags"]),
         readings=_readings(model, stored, threshold) if stored.status == [RowStatus.OK] else {},
     )
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from core import flags
 from core.errors import BadOption
 from core.registry import ModelVersion
 from core.results.options import ResultOptions, Scores
@@ -48,6 +49,8 @@ class RowLabels:
     sentiment: str = ""
     sentiment_score: float | None = None
     status: str = ""
+    flags: tuple[str, ...] = ()
+    """`core.flags.WORDS` that speak against the label."""
     all_scores: tuple[float, ...] = ()
 
 
@@ -84,6 +87,8 @@ class Labeller:
         self.options = options
         self.sentiment = model.taxonomies[SENTIMENT]
         self.n_logits = len(model.labels)
+        self.trust = model.trust
+        self.neutral = flags.neutral_of(model.labels)
         self.remembered = lru_cache(maxsize=_COMBINATIONS)(self.combination)
 
     @property
@@ -103,6 +108,7 @@ class Labeller:
             said.column(said.sentiment, ""),
             said.column((said.sentiment_units / UNITS).tolist(), None),
             said.status,
+            flags.words(said.flags),
             every,
         )
 
@@ -116,6 +122,7 @@ class Labeller:
             "sentiment": labels.sentiment or None,
             "sentiment_score": labels.sentiment_score,
             "row_status": labels.status,
+            "flags": list(labels.flags),
         }
 
     def scores_of(self, labels: RowLabels) -> dict[str, float]:
@@ -150,6 +157,7 @@ class _Said:
         emotions: labels over their threshold, as a list and as a cell.
         every: (scored, labels) scores of the model's own labels, in units; empty unless asked for.
         status: words for every row, scored or not.
+        flags: (rows,) trust flags of every row.
     """
 
     def __init__(self, labeller: Labeller, chunk: StoredChunk, *, every: bool) -> None:
@@ -167,6 +175,8 @@ class _Said:
         self.has_every = every
         self.every = units_of(labeller.fine.scores(logits)) if every else np.empty((0, 0), dtype=np.int64)
         self.status = _status_column(chunk, status)
+        self.flags = flags.stored(chunk.flags)
+        self.flags[self._scored] |= flags.read_off(logits, scores, labeller.trust, labeller.neutral)
 
     def column(self, values: list[Any], blank: Any) -> list[Any]:
         """A column of the whole chunk: `values` where a row was scored, `blank` elsewhere."""
@@ -224,5 +234,6 @@ _CELLS: dict[str, Callable[[_Said], list[str]]] = {
     "sentiment": lambda said: said.column(said.sentiment, ""),
     "sentiment_score": lambda said: said.column(_WORDS[said.sentiment_units].tolist(), ""),
     "row_status": lambda said: said.status,
+    "flags": lambda said: flags.cells(said.flags),
 }
 """What stands in each added column but those of single scores."""

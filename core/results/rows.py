@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import BadOption
-from core.results.columns import NO_RESULT, JobColumns
+from core.flags import READ_OFF
+from core.results.columns import NO_RESULT, JobColumns, Statuses
 from core.results.labels import UNITS, Labeller
 from core.results.query import FLAGS, STATUSES, Cursor, RowQuery, Sort
 from core.results.reader import RowReader
@@ -174,7 +175,7 @@ class RowTable:
                 wanted |= status == NO_RESULT  # of a job that is over, or the mask has left them out
             mask &= wanted
         if query.flag:
-            mask &= (statuses.flags[:n] & FLAGS[query.flag]) != 0
+            mask &= (self._flags(query.flag, statuses)[:n] & FLAGS[query.flag]) != 0
         if query.is_scored_only:
             mask &= status == RowStatus.OK
         if query.label or (query.needs_scores and not query.listed):
@@ -193,6 +194,13 @@ class RowTable:
             low, high = query.units()
             mask &= (units >= low) & (units <= high)
         return units, mask
+
+    def _flags(self, flag: str, statuses: Statuses) -> NDArray[np.int32]:
+        """(n,) bits among which a flag's is: those stored, or those that are read off the logits."""
+        if not FLAGS[flag] & READ_OFF:
+            return statuses.flags
+        labeller = self._labeller
+        return self._columns.doubts(labeller.taxonomy, labeller.trust, labeller.neutral).flags
 
     def _search(
         self, query: RowQuery, needle: Needle, mask: NDArray[np.bool_], place: Cursor, limit: int, budget_s: float

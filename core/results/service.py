@@ -259,6 +259,7 @@ class JobResults:
                 "blank_lines": job.blank_lines,
             },
             "taxonomies": job.label_counts,
+            "flags": job.flag_counts,
         }
 
     def _as_dict(self, record: Record, labels: RowLabels) -> dict[str, Any]:

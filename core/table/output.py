@@ -17,6 +17,7 @@ from core.table.format import Format, codec_name
 EMOTION_COLUMNS = ("emotion", "emotion_score", "emotions")
 SENTIMENT_COLUMNS = ("sentiment", "sentiment_score")
 STATUS_COLUMN = "row_status"
+FLAGS_COLUMN = "flags"
 SCORES = ("none", "top", "all")
 
 
@@ -46,7 +47,8 @@ class OutputLayout:
     ) -> None:
         if scores not in SCORES:
             raise BadOption(f"scores={scores!r} is not possible.", next_step=f"Use one of {', '.join(SCORES)}.")
-        columns = [*(() if taxonomy == "sentiment" else EMOTION_COLUMNS), *SENTIMENT_COLUMNS, STATUS_COLUMN]
+        emotion_columns = () if taxonomy == "sentiment" else EMOTION_COLUMNS
+        columns = [*emotion_columns, *SENTIMENT_COLUMNS, STATUS_COLUMN, FLAGS_COLUMN]
         if scores == "none":
             columns = [column for column in columns if not column.endswith("_score")]
         if scores == "all":

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import EmobatchError
+from core.flags import Trust
 from core.model_directory import (
     CONFIG,
     MANIFEST,
@@ -60,6 +61,8 @@ def test_loads_what_was_written(tmp_path: Path) -> None:
     assert (model.n_layers, model.dim, model.n_heads, model.hidden_dim) == (2, 8, 2, 16)
     assert (model.vocab_size, model.max_position_embeddings, model.activation) == (99, 32, "gelu")
     assert model.taxonomy.labels == ("joy", "neutral")
+    assert model.trust == Trust(), "a model made before trust was measured"
+    assert ModelDirectory.load(write(tmp_path / "m", trust={"trace": -3.5, "margin": 0.2})).trust == Trust(-3.5, 0.2)
     assert model.weights_path.read_bytes() == b"weights"
     assert model.tokenizer_path.name == TOKENIZER
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -61,6 +62,11 @@ def test_summary_counts_what_the_file_says(installation, job_id):
         said[emotion] = said.get(emotion, 0) + 1
     summary = results.summary()
     assert summary["taxonomies"]["ekman"] == said
+    counted = Counter(
+        flag for block in results.jsonl() for line in block.splitlines() for flag in json.loads(line)["flags"]
+    )
+    assert summary["flags"] == counted
+    assert counted["close"]
     assert summary["rows"] == {"total": 250, "ok": 250, "skipped": 0, "failed": 0, "identical": 0, "blank_lines": 0}
 
 

@@ -107,7 +107,12 @@ def brute(rows: list[dict[str, Any]], query: RowQuery, taxonomy, threshold: floa
             (query.label is None or top == query.label)
             and (query.listed is None or (score is not None and score >= limit[query.listed]))
             and (query.status is None or status == query.status)
-            and (query.flag is None or query.flag in notes or (query.flag == "ragged" and row["row"] % 13 == 0))
+            and (
+                query.flag is None
+                or query.flag in row["flags"]
+                or (query.flag == "windowed" and query.flag in notes)
+                or (query.flag == "ragged" and row["row"] % 13 == 0)
+            )
             and (query.min_score is None or (shown is not None and shown >= query.min_score))
             and (query.max_score is None or (shown is not None and shown <= query.max_score))
             and (query.sort is Sort.ROW or shown is not None)
@@ -143,7 +148,7 @@ def test_every_table_is_what_brute_force_says(installation, job_id, kept, data, 
             label=st.none() | st.none() | st.sampled_from(chosen.labels),
             listed=st.none() | st.none() | st.sampled_from(chosen.labels),
             status=st.none() | st.none() | st.sampled_from(["ok", "empty", "failed"]),
-            flag=st.none() | st.none() | st.sampled_from(["ragged", "windowed"]),
+            flag=st.none() | st.none() | st.sampled_from(["ragged", "windowed", "no_words", "not_english", "close"]),
             min_score=SCORES,
             max_score=SCORES,
             search=st.none() | NEEDLES,
@@ -282,7 +287,8 @@ def test_a_row_is_shown_whole(installation, job_id):
         assert list(detail.readings[name].scores.values()) == [round(x, 4) for x in scores[0].tolist()]
         assert detail.readings[name].labels == tuple(taxonomy.names(taxonomy.selected(scores)[0]))
         assert detail.readings[name].label == taxonomy.labels[taxonomy.top(scores)[0][0]]
-    assert opened(installation, job_id).row(13).flags == ("ragged",)
+    whole = opened(installation, job_id).row(13)
+    assert whole.flags == ("ragged", *whole.row["flags"])
     assert opened(installation, job_id, threshold="0").row(2).readings["ekman"].labels[-1] == "neutral"
 
 

@@ -68,7 +68,7 @@ def test_a_file_of_reviews_comes_back_labelled(api):
     before, after = table(data), table(answer.content)
     assert [row[:2] for row in after] == before
     header = after[0][2:]
-    assert header == ["emotion", "emotion_score", "emotions", "sentiment", "sentiment_score", "row_status"]
+    assert header == ["emotion", "emotion_score", "emotions", "sentiment", "sentiment_score", "row_status", "flags"]
     for (_, text, emotion), row in zip(TEXTS, after[1:], strict=True):
         labels = dict(zip(header, row[2:], strict=True))
         if emotion is not None:

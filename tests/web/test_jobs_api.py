@@ -36,9 +36,9 @@ def test_an_uploaded_file_becomes_a_job_and_a_labelled_file(ask, installation):
     labelled = ask("GET", f"/jobs/{answer['id']}/results.csv")
     assert labelled.headers["Content-Disposition"] == 'attachment; filename="my reviews.labelled.csv"'
     lines = labelled.data.decode().splitlines()
-    assert lines[0] == "id,text,emotion,emotion_score,emotions,sentiment,sentiment_score,row_status"
+    assert lines[0] == "id,text,emotion,emotion_score,emotions,sentiment,sentiment_score,row_status,flags"
     assert lines[2].startswith('2,"so sad, really",')
-    assert lines[3] == "3,,,,,,,empty"
+    assert lines[3] == "3,,,,,,,empty,"
 
 
 def test_a_job_is_rung_for_once(ask, installation):

@@ -62,12 +62,12 @@ def test_a_label_filter_finds_every_row_with_it(ask, job_id):
 @pytest.mark.parametrize(
     ("query", "columns"),
     [
-        ("", ["emotion", "emotion_score", "emotions", "sentiment", "sentiment_score", "row_status"]),
-        ("scores=none", ["emotion", "emotions", "sentiment", "row_status"]),
-        ("taxonomy=sentiment", ["sentiment", "sentiment_score", "row_status"]),
+        ("", ["emotion", "emotion_score", "emotions", "sentiment", "sentiment_score", "row_status", "flags"]),
+        ("scores=none", ["emotion", "emotions", "sentiment", "row_status", "flags"]),
+        ("taxonomy=sentiment", ["sentiment", "sentiment_score", "row_status", "flags"]),
         (
             "taxonomy=&threshold=&scores=",
-            ["emotion", "emotion_score", "emotions", "sentiment", "sentiment_score", "row_status"],
+            ["emotion", "emotion_score", "emotions", "sentiment", "sentiment_score", "row_status", "flags"],
         ),
     ],
 )

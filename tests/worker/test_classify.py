@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import uuid
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from core.errors import UploadDamaged
+from core.flags import Trust
 from core.ledger import ChunkLease, Source
 from core.model_directory import ModelDirectory, shipped_model_path
 from core.states import RowFlag, RowStatus
@@ -71,6 +73,23 @@ def test_top_labels_are_those_of_the_stored_numbers(storage, model):
     index, score = model.taxonomy.top(model.taxonomy.scores(null_logits(["good"])))
     assert result.top_label[0] == index[0]
     assert result.top_score[0] == pytest.approx(score[0])
+
+
+def test_trust_flags_are_stored_for_the_text_and_counted_with_those_of_the_logits(storage, model):
+    texts = ["", "Das ist wirklich sehr schade", "12", "fine with me"]
+    rows = classify.rows_of(texts, max_text_chars=100, n_labels=28, scope=b"")
+    assert rows.flags == [0, RowFlag.NOT_ENGLISH, RowFlag.NO_WORDS, 0]
+    classify.score_rows(rows, NullScorer())
+    rows.logits[1], rows.logits[3] = -9, 0  # no trace of an emotion; all alike
+    trusting = replace(model, trust=Trust(trace=-3.0, margin=0.0001))
+    assert classify.summarise(rows, trusting).flag_counts == {
+        "no_words": 1,
+        "not_english": 1,
+        "unfamiliar": 1,
+        "close": 1,
+    }
+    rows.fail(1, "no")
+    assert classify.summarise(rows, trusting).flag_counts == {"no_words": 1, "not_english": 1}
 
 
 def test_a_text_that_raises_fails_alone(storage, model):

@@ -43,7 +43,7 @@ def test_a_file_comes_back_with_every_row_in_order_and_every_cell_untouched(inst
     assert status.state is JobState.COMPLETED
     assert (status.rows_total, status.rows_ok, status.rows_skipped, status.rows_failed) == (500, 471, 29, 0)
     before, after = table(data), table(installation.csv(job_id))
-    added = ["emotion", "emotion_score", "emotions", "sentiment", "sentiment_score", "row_status"]
+    added = ["emotion", "emotion_score", "emotions", "sentiment", "sentiment_score", "row_status", "flags"]
     assert after[0] == before[0] + added
     assert len(after) == len(before)
     for old, new in zip(before[1:], after[1:], strict=True):
@@ -101,14 +101,20 @@ def test_another_taxonomy_and_threshold_need_no_model(installation: Installation
     installation.run(scorer)
     calls = len(scorer.calls)
     header = table(installation.csv(job_id, taxonomy="sentiment"))[0]
-    assert header[3:] == ["sentiment", "sentiment_score", "row_status"]
+    assert header[3:] == ["sentiment", "sentiment_score", "row_status", "flags"]
     fine = table(installation.csv(job_id, taxonomy="goemotions", scores="all"))
-    assert len(fine[0]) == 3 + 6 + 28
+    assert len(fine[0]) == 3 + 7 + 28
     everything = table(installation.csv(job_id, threshold="0"))
     nothing = table(installation.csv(job_id, threshold="1"))
     assert everything[1][5].count("|") == 6
     assert nothing[1][5] == ""
-    assert table(installation.csv(job_id, scores="none"))[0][3:] == ["emotion", "emotions", "sentiment", "row_status"]
+    assert table(installation.csv(job_id, scores="none"))[0][3:] == [
+        "emotion",
+        "emotions",
+        "sentiment",
+        "row_status",
+        "flags",
+    ]
     assert len(scorer.calls) == calls
 
 
@@ -122,7 +128,7 @@ def test_one_bad_row_costs_one_row(installation: Installation):
     status = installation.status(job_id)
     assert status.state is JobState.COMPLETED_WITH_ERRORS
     assert (status.rows_ok, status.rows_failed) == (2, 1)
-    assert [row[-1] for row in table(installation.csv(job_id))[1:]] == [
+    assert [row[-2] for row in table(installation.csv(job_id))[1:]] == [
         "ok",
         "failed: the model could not read this text",
         "ok",
@@ -173,7 +179,7 @@ def test_a_cancelled_job_says_so_in_every_row_that_has_no_label(installation: In
     assert not shift.tick()
     rows = table(installation.csv(job_id))[1:]
     assert len(rows) == 100
-    assert [row[-1] for row in rows[40:]] == ["failed: cancelled"] * 60
+    assert [row[-2] for row in rows[40:]] == ["failed: cancelled"] * 60
     status = installation.status(job_id)
     assert status.rows_ok + status.rows_skipped + status.rows_failed == status.rows_total == 100
 
@@ -206,7 +212,7 @@ def test_chunks_are_scored_and_committed_together(installation: Installation, mo
     assert len(scorer.calls) == len(commits)
     rows = table(installation.csv(job_id))[1:]
     assert [row[0] for row in rows] == [str(n) for n in range(1, 121)]
-    assert {row[-1] for row in rows} == {"ok", "ok: windowed 2", "ok: ragged", "ok: ragged, windowed 2", "empty"}
+    assert {row[-2] for row in rows} == {"ok", "ok: windowed 2", "ok: ragged", "ok: ragged, windowed 2", "empty"}
 
 
 def test_one_bad_row_among_chunks_scored_together_costs_one_row(installation: Installation):

@@ -13,13 +13,13 @@ from core.errors import BadOption, EncodingFailed
 from core.table import OutputLayout, TableWriter
 from tests.core.table.reading import read, table_format
 
-TOP = ("emotion", "emotion_score", "emotions", "sentiment", "sentiment_score", "row_status")
+TOP = ("emotion", "emotion_score", "emotions", "sentiment", "sentiment_score", "row_status", "flags")
 LAYOUTS = [
     ({}, TOP),
-    ({"scores": "none"}, ("emotion", "emotions", "sentiment", "row_status")),
+    ({"scores": "none"}, ("emotion", "emotions", "sentiment", "row_status", "flags")),
     ({"scores": "all", "labels": ["joy", "fear"]}, (*TOP, "score_joy", "score_fear")),
-    ({"taxonomy": "sentiment"}, ("sentiment", "sentiment_score", "row_status")),
-    ({"taxonomy": "sentiment", "scores": "none"}, ("sentiment", "row_status")),
+    ({"taxonomy": "sentiment"}, ("sentiment", "sentiment_score", "row_status", "flags")),
+    ({"taxonomy": "sentiment", "scores": "none"}, ("sentiment", "row_status", "flags")),
     ({"taxonomy": "goemotions"}, TOP),
 ]
 
@@ -33,7 +33,15 @@ def test_added_columns(options: dict, columns: tuple[str, ...]) -> None:
 
 def test_clashing_names_get_a_number() -> None:
     layout = OutputLayout(["emotion", "sentiment", "sentiment_2", "Emotions"])
-    assert layout.names == ("emotion_2", "emotion_score", "emotions", "sentiment_3", "sentiment_score", "row_status")
+    assert layout.names == (
+        "emotion_2",
+        "emotion_score",
+        "emotions",
+        "sentiment_3",
+        "sentiment_score",
+        "row_status",
+        "flags",
+    )
     assert layout.columns == TOP
 
 
