@@ -12,10 +12,10 @@ from typing import Any
 from sqlalchemy import bindparam, exists, func, select, text, update
 from sqlalchemy.orm import Session
 
-from core.errors import LimitExceeded, NotFound
+from core.errors import NotFound
 from core.ledger import RATE_TAU_S, close_job
-from core.models import Chunk, Job, ResultChunk, Upload
-from core.states import ACTIVE_JOB_STATES, ChunkState, IngestState, JobState
+from core.models import Chunk, Job, Model, ResultChunk, Upload
+from core.states import ChunkState, IngestState, JobState
 from core.workers import WORKER_SILENT_S
 
 
@@ -33,6 +33,7 @@ class JobStatus:
     bytes: int | None
     format: dict[str, Any] | None
     text_column: dict[str, Any]
+    model_name: str
     model_version: str
     model_sha256: str
     rows_total: int
@@ -100,24 +101,6 @@ def create_job(
     return job
 
 
-def check_room(session: Session, account_id: uuid.UUID, most: int) -> None:
-    """Refuses another job when the account has `most` unfinished ones.
-
-    Raises:
-        LimitExceeded: with what to do about it.
-    """
-    active = session.execute(
-        select(func.count())
-        .select_from(Job)
-        .where(Job.account_id == account_id, Job.state.in_(ACTIVE_JOB_STATES), Job.deleted_at.is_(None))
-    ).scalar_one()
-    if active >= most:
-        raise LimitExceeded(
-            f"There are {active} unfinished jobs, as many as are allowed.",
-            next_step="Wait for one to finish, or cancel one.",
-        )
-
-
 # Bounded: exp() of what is smaller than any number is an error to Postgres, and a job may rest for days.
 _MOST_TAU = 50.0
 
@@ -134,7 +117,15 @@ _FILLED = 1 - func.exp(-_tau_since(Job.started_at, 1))
 
 
 _STATUSES = (
-    select(Job, Upload.bytes, Upload.detected, (_RATE_NOW / _FILLED).label("rate_now"), func.now().label("now"))
+    select(
+        Job,
+        Upload.bytes,
+        Upload.detected,
+        func.jsonb_extract_path_text(Model.manifest, "name").label("model_name"),
+        (_RATE_NOW / _FILLED).label("rate_now"),
+        func.now().label("now"),
+    )
+    .join(Model, Model.sha256 == Job.model_sha256)
     .outerjoin(Upload, Upload.id == Job.upload_id)
     .where(Job.deleted_at.is_(None))
 )
@@ -252,6 +243,7 @@ def _status(session: Session, row: Any) -> JobStatus:
         bytes=row.bytes,
         format=row.detected,
         text_column=job.text_column,
+        model_name=row.model_name,
         model_version=job.model_version,
         model_sha256=job.model_sha256,
         rows_total=job.rows_total,

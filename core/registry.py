@@ -2,24 +2,29 @@
 
 A job's stored logits outlive the model directory that made them: labels are read with the taxonomies of the version
 that scored them, kept here, so replacing a model never changes or breaks an old result.
+
+A new job may name the version it is to be labelled with: any that a living worker holds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
 import orjson
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from core.errors import BadOption
 from core.flags import Trust
 from core.model_directory import ModelDirectory
 from core.models import Model
 from core.taxonomy import Taxonomy
+from core.workers import WORKER_SILENT_S
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,82 @@ def model_version(session: Session, sha256: str) -> ModelVersion:
     if row is None:
         raise LookupError(f"Model version {sha256} is not registered.")
     return _parse(sha256, row.version, orjson.dumps(row.manifest, option=orjson.OPT_SORT_KEYS))
+
+
+LEAST_HEX = 8
+"""Of a sha256, by which a version may be named."""
+
+
+@dataclass(frozen=True)
+class KnownModel:
+    """A model version that this installation has seen.
+
+    Attributes:
+        sha256: its identity.
+        name, version: as its directory gives them.
+        manifest: labels, taxonomies, trust, as `register` wrote them.
+        first_seen: when.
+        workers, slots: how many living workers hold it, and how many slots these have.
+    """
+
+    sha256: str
+    name: str
+    version: str
+    manifest: Mapping[str, Any]
+    first_seen: datetime
+    workers: int
+    slots: int
+
+    @property
+    def full_name(self) -> str:
+        """``name@version``."""
+        return f"{self.name}@{self.version}"
+
+    def is_called(self, wanted: str) -> bool:
+        """Whether `wanted` names it: its name, ``name@version``, or at least `LEAST_HEX` digits of its sha256."""
+        is_hex = len(wanted) >= LEAST_HEX and self.sha256.startswith(wanted.lower())
+        return wanted in (self.name, self.full_name) or is_hex
+
+
+_KNOWN = text("""
+SELECT m.sha256, m.version, m.manifest, m.created_at, count(w.id) AS workers, coalesce(sum(w.slots), 0) AS slots
+FROM model m LEFT JOIN worker w ON m.sha256 = ANY(w.models) AND w.heartbeat > now() - make_interval(secs => :silent)
+GROUP BY m.sha256 ORDER BY m.created_at DESC, m.sha256
+""")
+
+
+def known_models(session: Session) -> list[KnownModel]:
+    """Every model version that was ever seen, the newest first."""
+    return [
+        KnownModel(
+            sha256=row.sha256,
+            name=row.manifest["name"],
+            version=row.version,
+            manifest=row.manifest,
+            first_seen=row.created_at,
+            workers=row.workers,
+            slots=int(row.slots),
+        )
+        for row in session.execute(_KNOWN, {"silent": WORKER_SILENT_S})
+    ]
+
+
+def choose_model(session: Session, wanted: str, default_sha256: str) -> KnownModel:
+    """The version that `wanted` names (see `KnownModel.is_called`): of several the newest that can be had.
+
+    Raises:
+        BadOption: none is called so, or no living worker holds it. The default one is taken even then, since jobs for
+            it may wait for a worker.
+    """
+    known = known_models(session)
+    on_hand = [model for model in known if model.workers or model.sha256 == default_sha256]
+    for model in on_hand:
+        if model.is_called(wanted):
+            return model
+    said = f"Use one of: {', '.join(model.full_name for model in on_hand)}." if on_hand else "No worker is alive."
+    if any(model.is_called(wanted) for model in known):
+        raise BadOption(f"No worker that is alive has model {wanted!r}.", next_step=said)
+    raise BadOption(f"There is no model {wanted!r}.", next_step=said)
 
 
 @lru_cache(maxsize=16)

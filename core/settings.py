@@ -42,6 +42,9 @@ class Settings(BaseSettings):
     """``file:///absolute/folder`` or ``s3://bucket/prefix``."""
     model: Path | None = None
     """A model directory; by default the one that is shipped."""
+    also_models: str = ""
+    """More model directories, by name or path, with commas between them: the local stack runs a worker for each, and a
+    job may name one. In production a worker with another ``EMOBATCH_MODEL`` is all it takes."""
     engine: str = "auto"
     """``auto`` (torch on CUDA, else ONNX Runtime), ``onnx``, ``torch``; ``null``: a checksum in place of the model, for
     benchmarks and fault tests. Its labels mean nothing."""

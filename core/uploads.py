@@ -28,6 +28,7 @@ from core.ledger import changed
 from core.ledger.commits import to_json
 from core.model_directory import ModelDirectory
 from core.models import Upload
+from core.room import check_room
 from core.settings import Settings
 from core.states import UploadState
 from core.storage import Storage
@@ -48,11 +49,14 @@ class JobRequest:
     keep_days: int | None = None
     """Days from its end until the job expires; None: `Settings.retention_days`."""
     idempotency_key: str | None = None
+    model: str | None = None
+    """Name, ``name@version`` or hash of the version that labels it; None: the installation's."""
 
     def fingerprint(self, sha256: str) -> str:
         """Hash of everything that decides the job: the options and the body's `sha256`. The file's name does not."""
         options: list[Any] = [self.text_column, sorted(asdict(self.overrides).items()), sha256]
         options += [] if self.keep_days is None else [self.keep_days]
+        options += [] if self.model is None else [f"model {self.model}"]
         return hashlib.sha256(to_json(options).encode()).hexdigest()
 
 
@@ -124,7 +128,9 @@ class Uploads:
     def _begin(self, account_id: uuid.UUID, request: JobRequest) -> tuple[uuid.UUID, int]:
         upload_id = uuid.uuid4()
         with self._db.transaction(account_id) as session:
-            jobs.check_room(session, account_id, self._settings.max_active_jobs)
+            check_room(session, account_id, self._settings.max_active_jobs)
+            if request.model:  # an unknown one is told before anybody sends gigabytes
+                self._version_for(session, request)
             session.add(
                 Upload(
                     id=upload_id,
@@ -203,14 +209,14 @@ class Uploads:
             upload.bytes = check.n_bytes
             upload.sha256 = check.sha256
             upload.detected = found.to_dict()
-            registry.register(session, self._model)
+            version, identity = self._version_for(session, request)
             job = jobs.create_job(
                 session,
                 account_id=account_id,
                 upload=upload,
                 text_column=asdict(column),
-                model_version=self._model.version,
-                model_sha256=self._model.sha256,
+                model_version=version,
+                model_sha256=identity,
                 needs_canonical=found.needs_canonical,
                 options={} if request.keep_days is None else {"keep_days": request.keep_days},
             )
@@ -221,7 +227,7 @@ class Uploads:
                 "sha256": check.sha256,
                 "format": found.to_dict(),
                 "text_column": asdict(column),
-                "model_version": self._model.version,
+                "model_version": version,
             }
             if request.idempotency_key:
                 idempotency.finish(
@@ -233,6 +239,14 @@ class Uploads:
                     response=answer,
                 )
             return Accepted(job.id, answer)
+
+    def _version_for(self, session: Session, request: JobRequest) -> tuple[str, str]:
+        """Version and hash of the model that a request asks for. Raises BadOption: as `registry.choose_model`."""
+        registry.register(session, self._model)
+        if not request.model:
+            return self._model.version, self._model.sha256
+        chosen = registry.choose_model(session, request.model, self._model.sha256)
+        return chosen.version, chosen.sha256
 
     def _abandon(self, account_id: uuid.UUID, upload_id: uuid.UUID, token: int) -> None:
         """Hands a refused upload to the sweeper at once; if that fails too, its lease runs out by itself."""

@@ -23,7 +23,7 @@ import click
 from rich.console import Console
 
 from core.errors import EmobatchError
-from emobatch import failure, local, summary
+from emobatch import failure, local, summary, versions
 from emobatch.check_commands import check, corrections
 from emobatch.connect import Where
 from emobatch.failure import ExitCode
@@ -175,12 +175,63 @@ def cancel(display: Display, job: str, where: Where) -> None:
 
 
 @cli.command()
+@where_options
+@json_option
+@click.pass_obj
+def models(display: Display, where: Where, as_json: bool) -> None:
+    """List the model versions that there are, and which of them can label now."""
+    with where.connect(display) as client:
+        found = client.models()
+    if as_json:
+        _print_json(list(found))
+    else:
+        click.echo("\n".join(versions.model_lines(found)))
+
+
+@cli.command()
+@click.argument("job")
+@click.option("--model", metavar="NAME[@VERSION]", help="Default: the server's.")
+@where_options
+@json_option
+@click.pass_obj
+def again(display: Display, job: str, model: str | None, where: Where, as_json: bool) -> None:
+    """Label a job's file again with another model, without sending it again; then see `compare`."""
+    with where.connect(display) as client, display.rows() as show:
+        found = client.wait(client.again(job, model).id, show)
+    if as_json:
+        _print_json(dict(found.fields))
+    else:
+        click.echo("\n".join(summary.status_lines(found)))
+
+
+@cli.command()
+@click.argument("before")
+@click.argument("after")
+@click.option("--taxonomy", type=click.Choice(["ekman", "goemotions", "sentiment"]), help="Default: ekman.")
+@click.option("--limit", type=click.IntRange(1, 500), default=20, show_default=True, help="Rows shown at most.")
+@where_options
+@json_option
+@click.pass_obj
+def compare(
+    display: Display, before: str, after: str, taxonomy: str | None, limit: int, where: Where, as_json: bool
+) -> None:
+    """Compare two jobs of one file: how often their labels agree, and rows where they do not."""
+    with where.connect(display) as client:
+        found = client.compare(before, after, taxonomy=taxonomy, limit=limit)
+    if as_json:
+        _print_json(dict(found))
+    else:
+        click.echo("\n".join(versions.comparison_lines(found)))
+
+
+@cli.command()
 @click.option("--port", type=click.IntRange(1, 65535), help="Of the web server. Default: a free one.")
 @click.option("--workers", type=click.IntRange(1), help="Processes that classify. Default: 1, on all cores.")
-def up(port: int | None, workers: int | None) -> ExitCode:
+@click.option("--also-model", "also", multiple=True, metavar="NAME|FOLDER", help="One more model, to choose by job.")
+def up(port: int | None, workers: int | None, also: tuple[str, ...]) -> ExitCode:
     """Start the local stack and print its address; Ctrl-C stops it."""
     local.check_installed()
-    return ExitCode(local.serve(port, workers))
+    return ExitCode(local.serve(port, workers, also))
 
 
 cli.add_command(LazyGroup("emobatch.admin", "admin", extra="core", short_help="Look after an installation."))

@@ -22,6 +22,7 @@ from emobatch.body import BLOCK, Progress, blocks, name_of, opened
 from emobatch.connection import Connection, filename_of, read
 from emobatch.job import AcceptedJob, Job, JobPage, RowPage, View
 from emobatch.output import Output
+from emobatch.query import given, job_path, yes_no
 from emobatch.retry import Patience
 from emobatch.reviews import Reviews
 from emobatch.texts import TextLabels, batches, results_from
@@ -82,6 +83,7 @@ class Client:
         header: bool | None = None,
         quoting: bool | None = None,
         keep_days: int | None = None,
+        model: str | None = None,
         idempotency_key: str | None = None,
         progress: Progress | None = None,
     ) -> AcceptedJob:
@@ -95,6 +97,7 @@ class Client:
             header: whether the first record names the columns.
             quoting: whether ``"`` encloses cells.
             keep_days: how long file and results are kept when the job is over; by default the server's.
+            model: which model version labels it: name, ``name@version`` or hash; by default the server's.
             idempotency_key: by default a new one.
             progress: is told how much has been sent.
 
@@ -107,14 +110,15 @@ class Client:
             "text_column": text_column,
             "delimiter": delimiter,
             "encoding": encoding,
-            "header": _yes_no(header),
-            "quoting": _yes_no(quoting),
+            "header": yes_no(header),
+            "quoting": yes_no(quoting),
             "keep_days": keep_days,
+            "model": model,
         }
         with opened(file) as stream:
             start = stream.tell()
             size = stream.seek(0, os.SEEK_END) - start
-            params = _given({"filename": filename or name_of(file), **options})
+            params = given({"filename": filename or name_of(file), **options})
             headers = {
                 "Content-Type": "text/csv",
                 "Content-Length": str(size),
@@ -132,7 +136,7 @@ class Client:
         """One job as it is now. Raises NotFound for an unknown id and for another account's alike."""
         seen = self._seen.get(job_id)
         headers = {"If-None-Match": seen[0]} if seen else {}
-        response = self._connection.repeat("GET", _path(job_id), headers=headers)
+        response = self._connection.repeat("GET", job_path(job_id), headers=headers)
         if seen and response.status_code == httpx.codes.NOT_MODIFIED:
             return seen[1]
         job = read(response, Job.from_dict)
@@ -170,14 +174,14 @@ class Client:
 
     def jobs(self, *, limit: int = 50, before: str | None = None) -> JobPage:
         """The account's jobs, newest first; `before` is an earlier page's `next_before`."""
-        response = self._connection.repeat("GET", "/jobs", params=_given({"limit": limit, "before": before}))
+        response = self._connection.repeat("GET", "/jobs", params=given({"limit": limit, "before": before}))
         return read(
             response, lambda page: JobPage(tuple(Job.from_dict(job) for job in page["jobs"]), page["next_before"])
         )
 
     def cancel(self, job_id: str) -> Job:
         """Stops a job; rows that were labelled stay labelled. A job that is over stays as it is."""
-        return read(self._connection.repeat("POST", _path(job_id, "cancel")), Job.from_dict)
+        return read(self._connection.repeat("POST", job_path(job_id, "cancel")), Job.from_dict)
 
     def delete(self, job_id: str) -> None:
         """Removes a job, its upload and its results, for good."""
@@ -187,12 +191,35 @@ class Client:
             nonlocal asked
             asked += 1
             try:
-                self._connection.ask("DELETE", _path(job_id))
+                self._connection.ask("DELETE", job_path(job_id))
             except NotFound:
                 if asked == 1:  # a second time it is gone because the first request was carried out
                     raise
 
         self._connection.persist(attempt)
+
+    def again(self, job_id: str, model: str | None = None) -> Job:
+        """Labels a job's file again with another model version, without sending it again; the new job.
+
+        Raises:
+            BadOption: no worker that is alive has such a model.
+            NotReady: the file is gone.
+        """
+        response = self._connection.ask("POST", job_path(job_id, "again"), params=given({"model": model}))
+        return read(response, Job.from_dict)
+
+    def models(self) -> tuple[Mapping[str, Any], ...]:
+        """The model versions that the server knows, its own one first; `workers` is how many hold each now."""
+        return read(self._connection.repeat("GET", "/models"), lambda answer: tuple(answer["models"]))
+
+    def compare(
+        self, job_id: str, other_id: str, *, taxonomy: str | None = None, after: int = 0, limit: int = 50
+    ) -> Mapping[str, Any]:
+        """Two jobs of one upload: ``rows``, ``same``, ``changed``, ``agreement``, ``pairs``; and ``changes``, some of
+        the rows whose label differs, from the one after data row `after`."""
+        params = given({"taxonomy": taxonomy, "after": after, "limit": limit})
+        path = job_path(job_id, f"compare/{quote(other_id, safe='')}")
+        return read(self._connection.repeat("GET", path, params=params), dict)
 
     # --- results ----------------------------------------------------------------------------------------------
 
@@ -226,15 +253,15 @@ class Client:
             BadOption: an option is unknown, or the file cannot be written.
         """
         output = target if isinstance(target, Output) else Output(target)
-        params = {"output_encoding": output_encoding, "partial": _yes_no(partial or None)}
+        params = {"output_encoding": output_encoding, "partial": yes_no(partial or None)}
         params |= (view or View()).params()
-        path = _path(job_id, f"results.{form}")
+        path = job_path(job_id, f"results.{form}")
         with output.open() as file:
 
             def attempt() -> str | None:
                 file.seek(0)
                 file.truncate()
-                with self._connection.answer("GET", path, params=_given(params)) as response:
+                with self._connection.answer("GET", path, params=given(params)) as response:
                     length = int(response.headers.get("content-length", 0))
                     for block in response.iter_bytes(BLOCK):
                         file.write(block)
@@ -263,12 +290,12 @@ class Client:
         """
         params = {"after": after, "limit": limit, "label": label, "status": status}
         params |= (view or View()).params()
-        response = self._connection.repeat("GET", _path(job_id, "rows"), params=_given(params))
+        response = self._connection.repeat("GET", job_path(job_id, "rows"), params=given(params))
         return read(response, lambda page: RowPage(tuple(page["rows"]), page["next_after"]))
 
     def summary(self, job_id: str) -> Mapping[str, Any]:
         """Counts of rows by status (``rows``), and of top labels in every taxonomy (``taxonomies``)."""
-        return read(self._connection.repeat("GET", _path(job_id, "summary")), dict)
+        return read(self._connection.repeat("GET", job_path(job_id, "summary")), dict)
 
     # --- without a job ----------------------------------------------------------------------------------------
 
@@ -287,16 +314,3 @@ class Client:
             response = self._connection.repeat("POST", "/classify", json=asked)
             found += read(response, partial(results_from, texts=batch))
         return found
-
-
-def _path(job_id: str, part: str = "") -> str:
-    """Where a job's part is; whatever a user types as an id stays one segment."""
-    return f"/jobs/{quote(job_id, safe='')}" + (f"/{part}" if part else "")
-
-
-def _yes_no(value: bool | None) -> str | None:
-    return None if value is None else "yes" if value else "no"
-
-
-def _given(params: Mapping[str, Any]) -> dict[str, str]:
-    return {name: str(value) for name, value in params.items() if value is not None}

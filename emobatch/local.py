@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from importlib.util import find_spec
 from pathlib import Path
@@ -40,15 +41,21 @@ def start() -> AbstractContextManager[stack.RunningStack]:
     return stack.start(quiet=True)
 
 
-def serve(port: int | None, workers: int | None) -> int:
+def serve(port: int | None, workers: int | None, also_models: Sequence[str] = ()) -> int:
     """``emobatch up``. Returns the exit code.
 
     Args:
         port: of the web server; None: a free one.
         workers: processes that classify; None: as set in the environment.
+        also_models: model directories besides the stack's own, by name or path; none: as set in the environment.
     """
     # Settings come from the environment, and the options are settings.
-    for name, value in (("EMOBATCH_PORT", port), ("EMOBATCH_WORKER_SLOTS", workers)):
+    also = ",".join(also_models) or None
+    for name, value in (
+        ("EMOBATCH_PORT", port),
+        ("EMOBATCH_WORKER_SLOTS", workers),
+        ("EMOBATCH_ALSO_MODELS", also),
+    ):
         if value is not None:
             os.environ[name] = str(value)
     return stack.serve()

@@ -75,6 +75,7 @@ def reading_options(command: Command) -> Command:
     @click.option("--encoding", metavar="E", help="utf-8, utf-16, cp1252, shift_jis ...")
     @click.option("--header/--no-header", default=None, help="Whether the first line names the columns.")
     @click.option("--quoting/--no-quoting", default=None, help='Whether " encloses cells.')
+    @click.option("--model", metavar="NAME[@VERSION]", help="Which model labels it; `emobatch models` lists them.")
     @wraps(command)
     def gathered(
         *arguments: Any,
@@ -83,6 +84,7 @@ def reading_options(command: Command) -> Command:
         encoding: str | None,
         header: bool | None,
         quoting: bool | None,
+        model: str | None,
         **rest: Any,
     ) -> Any:
         reading = {
@@ -91,6 +93,7 @@ def reading_options(command: Command) -> Command:
             "encoding": encoding,
             "header": header,
             "quoting": quoting,
+            "model": model,
         }
         return command(*arguments, reading=reading, **rest)
 

@@ -31,7 +31,7 @@ def make_model(session: Session, sha256: str = MODEL) -> None:
     """A model version with a taxonomy of two labels."""
     if session.get(Model, sha256) is None:
         ekman = {"labels": ["joy", "neutral"]}
-        manifest = {"labels": [], "default_taxonomy": "ekman", "taxonomies": {"ekman": ekman}}
+        manifest = {"name": "test", "labels": [], "default_taxonomy": "ekman", "taxonomies": {"ekman": ekman}}
         session.add(Model(sha256=sha256, version="test", manifest=manifest))
         session.flush()
 

@@ -12,6 +12,7 @@ from web import (
     assets,
     auth,
     checking,
+    comparing,
     guard,
     intake,
     metrics,
@@ -61,6 +62,7 @@ def create_app(settings: Settings | None = None) -> APIFlask:
     present.install(app)
     api.install(app)
     pages.install(app)
+    comparing.install(app)
     trying.install(app)
     previewing.install(app)
     checking.install(app)

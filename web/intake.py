@@ -69,6 +69,11 @@ class FormRequest(JobRequest):
         """As in the form, so far."""
         return self._options.keep_days
 
+    @property
+    def model(self) -> str | None:
+        """As in the form, so far."""
+        return self._options.model
+
 
 class Watched:
     """Blocks that remember whether anybody asked for them."""
@@ -112,7 +117,12 @@ def create_job(options: CreateOptions) -> Accepted:
 
 def _read_raw(options: CreateOptions) -> tuple[JobRequest, Watched]:
     wanted = JobRequest(
-        plain_name(options.filename), options.text_column, options.overrides, options.keep_days, _idempotency_key()
+        plain_name(options.filename),
+        options.text_column,
+        options.overrides,
+        options.keep_days,
+        _idempotency_key(),
+        options.model,
     )
     return wanted, Watched(_body())
 

@@ -21,6 +21,7 @@ from core.results import Page, ResultOptions
 from web import auth, problems
 from web.api.ids import as_job_id
 from web.auth import require_account
+from web.comparing import Versions, on_hand
 from web.intake import create_job
 from web.present import Bar, bars, colours, deleted
 from web.row_schemas import RowsOptions
@@ -124,7 +125,13 @@ def _upload_page(problem: dict[str, Any] | None = None) -> str:
     recent, _ = _jobs(RECENT_JOBS, None)
     keep_days = state().settings.retention_days
     return render_template(
-        "upload.html", problem=problem, limit=limit, head=PREVIEW_BYTES, keep_days=keep_days, jobs=recent
+        "upload.html",
+        problem=problem,
+        limit=limit,
+        head=PREVIEW_BYTES,
+        keep_days=keep_days,
+        jobs=recent,
+        models=on_hand(),
     )
 
 
@@ -214,7 +221,8 @@ class JobView:
 def job(job_id: str) -> Any:
     """One job: progress, counts, first rows, downloads."""
     view = JobView.load(job_id)
-    return render_template("job.html", view=view, status=view.status, rows=view.rows())
+    versions = Versions.of(view.status)
+    return render_template("job.html", view=view, status=view.status, rows=view.rows(), versions=versions)
 
 
 @pages.get("/jobs/<job_id>/live")

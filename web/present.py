@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 
 from core import flags
 from core.jobs import JobStatus, Removed
-from core.registry import ModelVersion
+from core.registry import KnownModel, ModelVersion
 from core.states import JobState
 from core.table.warning import Warning_
 
@@ -75,6 +75,7 @@ def install(app: Flask) -> None:
         facts_of=facts_of,
         warnings_of=warnings_of,
         flag_words=flag_words,
+        model_choices=model_choices,
         flag_meanings=flags.MEANINGS,
     )
     app.jinja_env.trim_blocks = True
@@ -206,6 +207,11 @@ def progress_of(status: JobStatus) -> float | None:
 def warnings_of(status: JobStatus) -> list[str]:
     """A job's warnings as sentences."""
     return [str(Warning_.from_dict(warning)) for warning in status.warnings]
+
+
+def model_choices(models: Sequence[KnownModel]) -> list[tuple[str, str]]:
+    """Model versions as the choices of a select: their hashes, and what people call them."""
+    return [(model.sha256, f"{model.name} {model.version}") for model in models]
 
 
 def flag_words(flag: str) -> str:

@@ -52,6 +52,10 @@ class CreateOptions(Query):
     keep_days: int | None = Field(
         default=None, ge=1, le=3650, description="Days from the job's end until file and results are removed."
     )
+    model: Word | None = Field(
+        default=None,
+        description="Model version to label with: name, `name@version` or hash, as `GET /models` lists them.",
+    )
 
     @property
     def overrides(self) -> Overrides:
@@ -161,6 +165,7 @@ class JobOut(BaseModel):
     bytes: int | None
     format: dict[str, Any] | None
     text_column: TextColumn
+    model_name: str
     model_version: str
     model_sha256: str
     rows_total: int
@@ -212,29 +217,6 @@ class SummaryOut(BaseModel):
     rows: dict[str, int]
     taxonomies: dict[str, dict[str, int]]
     flags: dict[str, int]
-
-
-class LabelOut(BaseModel):
-    """One label and the fitted score from which it is said."""
-
-    label: str
-    threshold: float
-
-
-class ModelOut(BaseModel):
-    """A model version."""
-
-    name: str
-    version: str
-    sha256: str
-    default_taxonomy: str
-    taxonomies: dict[str, list[LabelOut]]
-
-
-class ModelsOut(BaseModel):
-    """The model that new jobs are labelled with."""
-
-    models: list[ModelOut]
 
 
 class HealthOut(BaseModel):

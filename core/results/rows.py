@@ -96,6 +96,12 @@ class RowTable:
         """Whether rows without a result may still get one."""
         return self._source.missing is None
 
+    def tops(self) -> tuple[NDArray[np.str_], NDArray[np.float64]]:
+        """(n_rows,) top labels, ``""`` where a row has none, and their scores as they are shown."""
+        column, labels = self._columns.tops(self._labeller.taxonomy), self._labeller.taxonomy.labels
+        known, n = column.label[: self.n_rows], len(labels)
+        return np.array([*labels, ""])[np.minimum(known, n)], column.units[: self.n_rows] / UNITS
+
     # --- a page -----------------------------------------------------------------------------------------------
 
     def page(self, query: RowQuery, limit: int, cursor: str | None, after: int, search_s: float) -> Page:

@@ -136,6 +136,16 @@ class JobResults:
         return self._keys if numbers is None else [self._keys[number - 1] for number in numbers]
 
     @property
+    def upload_id(self) -> uuid.UUID | None:
+        """Of the upload that the job was made from."""
+        return self._job.upload_id
+
+    @property
+    def format(self) -> Format:
+        """The upload's."""
+        return self._source.format
+
+    @property
     def stem(self) -> str:
         """File name of the download, without its extension: ``reviews.labelled``."""
         name = PurePath(self._job.filename).name

@@ -54,7 +54,7 @@ class OutputLayout:
         if scores == "all":
             columns += [f"score_{label}" for label in labels]
         self.columns = tuple(columns)
-        self.names = tuple(_unclashed(columns, header))
+        self.names = tuple(unclashed(columns, header))
         self._header = list(header)
         self._width = len(self._header)
 
@@ -151,7 +151,8 @@ class TableWriter:
         return EncodingFailed(f"A character does not exist in {self.encoding}.", next_step="Have the output in UTF-8.")
 
 
-def _unclashed(columns: Sequence[str], header: Sequence[str]) -> list[str]:
+def unclashed(columns: Sequence[str], header: Sequence[str]) -> list[str]:
+    """The names that added `columns` get beside `header`: with ``_2`` (``_3`` …) where it has a column of that name."""
     taken = set(header)
     names = []
     for column in columns:

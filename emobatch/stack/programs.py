@@ -57,12 +57,20 @@ class Application:
 def inherited_environment() -> dict[str, str]:
     """Our own environment, made fit for programs that run in another folder than ours."""
     found = dict(os.environ)
-    for name in ("EMOBATCH_MODEL", "EMOBATCH_CACHE_DIR"):
+    if found.get("EMOBATCH_CACHE_DIR"):
+        found["EMOBATCH_CACHE_DIR"] = str(Path(found["EMOBATCH_CACHE_DIR"]).expanduser().absolute())
+    for name in ("EMOBATCH_MODEL", "EMOBATCH_ALSO_MODELS"):
         if found.get(name):
-            found[name] = str(Path(found[name]).expanduser().absolute())
+            found[name] = ",".join(_anywhere(model) for model in found[name].split(","))
     if (SOURCES / "pyproject.toml").exists():  # A checkout, which need not be installed.
         found["PYTHONPATH"] = os.pathsep.join(filter(None, (str(SOURCES), found.get("PYTHONPATH"))))
     return found | {"PYTHONUNBUFFERED": "1"}
+
+
+def _anywhere(model: str) -> str:
+    """A model directory's path from the root; a name, which is the same everywhere, stays one."""
+    path = Path(model.strip()).expanduser()
+    return str(path.absolute()) if len(path.parts) > 1 or path.exists() else str(path)
 
 
 def _web(settings: Settings) -> Program:
@@ -83,23 +91,36 @@ def _web(settings: Settings) -> Program:
     )
 
 
-def _worker(settings: Settings, stack_id: str) -> Program:
+def _workers(settings: Settings, stack_id: str) -> list[Program]:
+    """One for the stack's own model, and one for each of the others."""
+    others = [model for model in settings.also_models.split(",") if model]
+    return [
+        _worker(settings, stack_id, "worker"),
+        *(
+            _worker(settings, stack_id, f"worker-{number}", {"EMOBATCH_MODEL": model})
+            for number, model in enumerate(others, start=2)
+        ),
+    ]
+
+
+def _worker(settings: Settings, stack_id: str, name: str, environment: Mapping[str, str] | None = None) -> Program:
     return Program(
-        name="worker",
+        name=name,
         command=(
             *(sys.executable, "-m", "celery", "--app", "worker.app", "worker"),
             *("--concurrency", str(settings.worker_slots)),
             # With REDIS_URL two stacks of one machine may share a broker, where equal names confuse Celery.
-            *("--hostname", f"worker-{stack_id[:8]}@%h"),
+            *("--hostname", f"{name}-{stack_id[:8]}@%h"),
             *("--loglevel", settings.log_level, "--without-gossip", "--without-mingle"),
         ),
         stop_wait_s=60,  # TERM lets it finish its chunks, about a second each; the slowest machine gets a minute.
         start_s=SLOW_START_S,
+        environment=environment or {},
     )
 
 
 EMOBATCH = Application(
     migrate=(sys.executable, "-m", "migrations.run", "upgrade"),
-    programs=lambda settings, stack_id: (_web(settings), _worker(settings, stack_id)),
+    programs=lambda settings, stack_id: (_web(settings), *_workers(settings, stack_id)),
     ready_path="/api/v1/ready",
 )

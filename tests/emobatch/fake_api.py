@@ -31,6 +31,9 @@ ROUTES = {
     ("GET", r"/jobs/([^/]+)/results\.(?:csv|jsonl)"): "results",
     ("GET", r"/jobs/([^/]+)/rows"): "rows",
     ("GET", r"/jobs/([^/]+)/summary"): "summary",
+    ("POST", r"/jobs/([^/]+)/again"): "again",
+    ("GET", r"/jobs/([^/]+)/compare/([^/]+)"): "compare",
+    ("GET", r"/models"): "models",
     ("POST", r"/classify"): "classify",
 }
 
@@ -182,6 +185,27 @@ class FakeApi:
 
     def _summary(self, asked: Asked, job_id: str) -> Answer:
         return _json({"rows": {"total": 1}, "taxonomies": {"ekman": {"joy": 1}}})
+
+    def _again(self, asked: Asked, job_id: str) -> Answer:
+        made = self.jobs[job_id] | {"id": f"{job_id}-again", "looks": 0}
+        self.jobs[made["id"]] = made
+        return _json(self._show(made), 202)
+
+    def _compare(self, asked: Asked, job_id: str, other_id: str) -> Answer:
+        change = {"row": 7, "line": 9, "text": "fine,  I\nguess", "label_before": "joy", "label_after": "neutral"}
+        return _json(
+            {
+                **{"taxonomy": "ekman", "rows": 40, "same": 39, "changed": 1, "agreement": 0.975},
+                "pairs": [{"before": "joy", "after": "neutral", "rows": 1}],
+                "changes": [change | {"score_before": 0.4, "score_after": 0.5}],
+                "next_after": None,
+            }
+        )
+
+    def _models(self, asked: Asked) -> Answer:
+        own = {"name": "small", "version": "1.1.0", "sha256": "a" * 64, "default": True, "workers": 2}
+        old = {"name": "small", "version": "1.0.0", "sha256": "b" * 64, "default": False, "workers": 0}
+        return _json({"models": [own, old]})
 
     def _classify(self, asked: Asked) -> Answer:
         texts = json.loads(asked.body)["texts"]

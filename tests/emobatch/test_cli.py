@@ -84,6 +84,7 @@ def test_a_file_is_labelled_beside_itself_and_stdout_stays_empty(api, run, csv_f
 
 def test_every_option_reaches_the_server(api, run, csv_file):
     reading = ("--text-column", "2", "--delimiter", r"\t", "--encoding", "cp1252", "--no-header", "--no-quoting")
+    reading += ("--model", "small@1.0.0")
     view = ("--taxonomy", "sentiment", "--threshold", "0.25", "--scores", "all", "--output-encoding", "same")
     assert run("label", csv_file, "-o", "out.csv", *reading, *view).code == 0
     created = next(asked for asked in api.asked if asked.method == "POST")
@@ -94,6 +95,7 @@ def test_every_option_reaches_the_server(api, run, csv_file):
         "encoding": "cp1252",
         "header": "no",
         "quoting": "no",
+        "model": "small@1.0.0",
     }
     assert api.asked[-1].query == {
         "taxonomy": "sentiment",
@@ -287,6 +289,24 @@ def test_list_is_a_table_with_whole_ids(api, run, job_id):
     assert row.split()[:3] == ["4f0c", "running", "0/40"]
     assert row.endswith("ünï.csv")
     assert [job["id"] for job in json.loads(run("list", "--json").out)] == ["4f0c"]
+
+
+def test_models_are_a_table_that_says_which_can_label(run):
+    head, own, old = run("models").out.decode().splitlines()
+    assert head.split() == ["MODEL", "VERSION", "HASH", "WORKERS"]
+    assert own.split() == ["small", "1.1.0", "a" * 12, "2", "default"]
+    assert old.split() == ["small", "1.0.0", "b" * 12, "0", "only", "read"]
+    assert len(json.loads(run("models", "--json").out)) == 2
+
+
+def test_a_job_again_and_compared(api, run, job_id):
+    api.states = ["completed"]
+    ran = run("again", job_id, "--model", "small@1.0.0")
+    assert (ran.code, ran.out.decode().splitlines()[0]) == (0, "job     4f0c-again")
+    lines = run("compare", job_id, "4f0c-again").out.decode().splitlines()
+    assert lines[0] == "40 rows labelled by both: 97.5% the same, 1 changed."
+    assert lines[1].split() == ["joy", "->", "neutral", "1"]
+    assert lines[2] == "row 7  joy -> neutral  fine, I guess"
 
 
 def test_a_download_is_named_by_the_server(run, job_id):

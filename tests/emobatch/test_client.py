@@ -269,6 +269,15 @@ def test_rows_and_summary(api, client, job_id):
     assert client.summary(job_id)["taxonomies"] == {"ekman": {"joy": 1}}
 
 
+def test_a_file_again_with_another_model_and_both_compared(api, client, job_id):
+    second = client.again(job_id, "small@1.0.0")
+    assert (second.id, api.asked[-1].query) == (f"{job_id}-again", {"model": "small@1.0.0"})
+    found = client.compare(job_id, second.id, taxonomy="sentiment", after=3, limit=5)
+    assert (found["changed"], found["pairs"][0]["rows"]) == (1, 1)
+    assert api.asked[-1].query == {"taxonomy": "sentiment", "after": "3", "limit": "5"}
+    assert [model["version"] for model in client.models()] == ["1.1.0", "1.0.0"]
+
+
 # --- without a job ----------------------------------------------------------------------------------------------------
 
 

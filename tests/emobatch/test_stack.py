@@ -10,7 +10,9 @@ import psutil
 import pytest
 
 from core.errors import BadOption, Unavailable
+from core.settings import Settings
 from emobatch import stack
+from emobatch.stack import programs
 from emobatch.stack.home import Home
 from emobatch.stack.supervision import Supervisor
 from tests.emobatch.fake_application import application
@@ -215,6 +217,19 @@ def test_supervisord_reads_every_path_as_we_wrote_it(odd_home, monkeypatch):
     assert (web.name, worker.name) == ("web", "worker")
     assert (web.stopsignal, web.stopwaitsecs) == (signal.SIGINT, 33)
     assert web.environment["EMOBATCH_STACK"] == f"{odd_home.secrets().stack_id}/web"
+
+
+def test_every_other_model_has_a_worker_of_its_own(monkeypatch):
+    away = dict.fromkeys(("database_url", "redis_url", "storage_url"), "unused")
+    (web, own, *others) = programs.EMOBATCH.programs(Settings(**away, also_models="six-layers,/m/mine"), "id")
+    assert (web.name, own.name, own.environment) == ("web", "worker", {})
+    assert [(each.name, each.environment) for each in others] == [
+        ("worker-2", {"EMOBATCH_MODEL": "six-layers"}),
+        ("worker-3", {"EMOBATCH_MODEL": "/m/mine"}),
+    ]
+    assert len({each.command for each in (own, *others)}) == 3, "Celery tells workers apart by their names"
+    monkeypatch.setenv("EMOBATCH_ALSO_MODELS", "six-layers,./mine")
+    assert programs.inherited_environment()["EMOBATCH_ALSO_MODELS"] == f"six-layers,{Path.cwd() / 'mine'}"
 
 
 @pytest.mark.parametrize("name", ["a ;b", "a #b", "a\nb"])

@@ -75,6 +75,9 @@ ROUTES = {
     "GET /api/v1/jobs/<job_id>/corrections.tsv": READ,
     "GET /api/v1/jobs/<job_id>/corrections.csv": READ,
     "GET /api/v1/jobs/<job_id>/corrections.toml": READ,
+    "POST /api/v1/jobs/<job_id>/again": WRITE,
+    "GET /api/v1/jobs/<job_id>/compare/<other_id>": READ,
+    "GET /api/v1/jobs/<job_id>/compare/<other_id>/changes.csv": READ,
     "POST /api/v1/classify": Route(Takes.WRITE, {"json": {"texts": []}}),
     "POST /api/v1/preview": Route(Takes.WRITE, {"data": b""}),
     "POST /api/v1/webhooks": Route(Takes.WRITE, {"json": {"url": "https://127.0.0.1/"}}),
@@ -105,6 +108,8 @@ ROUTES = {
     "POST /jobs/<job_id>/check/undo": Route(Takes.WRITE, {"data": {}}),
     "GET /jobs/<job_id>/rows/<int:row>/correction": READ,
     "POST /jobs/<job_id>/rows/<int:row>/correction": Route(Takes.WRITE, {"data": {"labels": "joy"}}),
+    "POST /jobs/<job_id>/again": WRITE,
+    "GET /jobs/<job_id>/compare/<other_id>": READ,
     "GET /try": READ,
     "POST /try": Route(Takes.WRITE, {"data": {"text": ""}}),
     "POST /preview": Route(Takes.WRITE, {"data": b""}),
@@ -190,6 +195,7 @@ class Ground:
         self.installation.account_id = self.ours
         return {
             "job_id": self._finished_job,
+            "other_id": self._finished_job,
             "row": lambda: ROW,
             "webhook_id": self._webhook,
             "delivery_id": self._delivery,

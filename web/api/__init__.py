@@ -10,6 +10,7 @@ from web.api.results import results
 from web.api.reviews import reviews
 from web.api.rows import row_api
 from web.api.system import system
+from web.api.versions import versions
 from web.api.webhooks import webhooks
 
 PREFIX = "/api/v1"
@@ -25,6 +26,7 @@ def install(app: APIFlask) -> None:
         corrections,
         classify,
         previews,
+        versions,
         webhooks,
         system,
     ):

@@ -1,4 +1,4 @@
-"""The system's own state: which model labels, whether the process is up, whether its parts answer."""
+"""The system's own state: whether the process is up, whether its parts answer."""
 
 from __future__ import annotations
 
@@ -12,38 +12,14 @@ from sqlalchemy import text
 from core.errors import EmobatchError, StorageMissing
 from core.models import Base
 from core.queue import waiting
-from web.auth import require_account
-from web.schemas import HealthOut, LabelOut, ModelOut, ModelsOut, ReadyOut
+from web.schemas import HealthOut, ReadyOut
 from web.state import State, state
 
-TAG = {"name": "System", "description": "The model, and whether everything runs."}
+TAG = {"name": "System", "description": "Whether everything runs."}
 
 system = APIBlueprint("system", __name__, tag=TAG)
 
 OK = "ok"
-
-
-@system.get("/models")
-@system.output(ModelsOut)
-def list_models() -> Any:
-    """Show the model that new jobs are labelled with, its taxonomies and their fitted thresholds."""
-    require_account()
-    model = state().model
-    taxonomies = {
-        name: [
-            LabelOut(label=label, threshold=threshold)
-            for label, threshold in zip(taxonomy.labels, taxonomy.thresholds, strict=True)
-        ]
-        for name, taxonomy in model.taxonomies.items()
-    }
-    described = ModelOut(
-        name=model.name,
-        version=model.version,
-        sha256=model.sha256,
-        default_taxonomy=model.default_taxonomy,
-        taxonomies=taxonomies,
-    )
-    return ModelsOut(models=[described])
 
 
 @system.get("/health")
