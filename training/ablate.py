@@ -10,6 +10,7 @@ seeds say how much of a difference is chance.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import sys
 import tomllib
@@ -25,12 +26,13 @@ from numpy.typing import NDArray
 from training.batches import tokenize
 from training.calibrate import Method, fit_taxonomy
 from training.command import says_errors
-from training.data import Corpus, data_dir, read_corpus
+from training.data import Corpus, Rows, data_dir, read_corpus
 from training.domain import Domain, domain_figures, read_domain
 from training.evaluate import cross_fitted
 from training.recipe import Recipe, RecipeError, Run
 from training.report_page import table
 from training.run import new_classifier, predict
+from training.teacher import Teacher
 from training.train import WORK, Finished, finish_run
 
 VARIANTS = Path(__file__).resolve().parent / "ablations.toml"
@@ -41,12 +43,14 @@ _ELSEWHERE = ("emotional_called_neutral", "neutral_called_emotional")
 
 @dataclass(frozen=True)
 class Variant:
-    """One row of the table: a `run` to train, or else variants whose logits are averaged; and how scores are fitted."""
+    """One row of the table: a `run` to train, a finished `model`, or else variants whose logits are averaged; and how
+    scores are fitted."""
 
     name: str
     run: Run | None
     mean: tuple[str, ...]
     method: Method
+    model: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,8 +86,8 @@ def read_variants(path: Path) -> tuple[Recipe, list[Variant]]:
 def _variant(defaults: Mapping[str, Any], row: dict[str, Any]) -> Variant:
     method = Method(**row.pop("method", {}))
     of = (row["of"],) if "of" in row else tuple(row.get("mean", ()))
-    if of:
-        return Variant(row["name"], None, of, method)
+    if of or "model" in row:
+        return Variant(row["name"], None, of, method, row.get("model", ""))
     if unknown := set(row) - {field.name for field in fields(Run)}:
         raise RecipeError(f"Variant {row['name']!r} has unknown settings: {', '.join(sorted(unknown))}.")
     settings = {**defaults, **row}
@@ -102,6 +106,8 @@ class Ablation:
         """A variant's logits, trained or read back, kept for those that build on it."""
         if variant.run:
             self.found[variant.name] = self._trained(variant.run)
+        elif variant.model:
+            self.found[variant.name] = self._of_model(variant.model)
         else:
             parts = [self.found[name] for name in variant.mean]
             dev, other = (
@@ -112,11 +118,23 @@ class Ablation:
             self.found[variant.name] = Logits(dev, other, minutes)
         return self.found[variant.name]
 
+    def _of_model(self, name: str) -> Logits:
+        """Those of a finished model directory, which cost no training here."""
+        teacher = Teacher(name, self.corpus.labels, self.work)
+        texts = self._elsewhere()
+        gold = np.zeros((len(texts), len(self.corpus.labels)), np.int8)
+        other = Rows(texts, gold, hashlib.sha256("\n".join(texts).encode()).hexdigest())
+        return Logits(teacher.logits(self.corpus.dev), teacher.logits(other), 0.0)
+
+    def _elsewhere(self) -> list[str]:
+        """The texts of the other domain's reporting part."""
+        return [self.domain.texts[i] for i in np.flatnonzero(~self.domain.choosing)] if self.domain else []
+
     def _trained(self, run: Run) -> Logits:
         corpus = self.corpus
         arguments = (self.recipe, run, corpus.labels, corpus.train, corpus.dev, self.finished, self.work)
         done = self.finished[run.name] = finish_run(*arguments)
-        elsewhere = [self.domain.texts[i] for i in np.flatnonzero(~self.domain.choosing)] if self.domain else []
+        elsewhere = self._elsewhere()
         kept = [done.weights.with_name(f"{side}.npy") for side in ("dev", "other")]
         if not all(path.is_file() for path in kept):
             model, tokenizer = new_classifier(self.recipe, corpus.labels, run.dropout)
@@ -140,16 +158,19 @@ class Ablation:
         return [*cells, f"{logits.minutes:.1f}"]
 
 
-def page(rows: Sequence[Sequence[str]], domain: Domain | None, recipe: Recipe) -> str:
-    """The table as a page."""
+def page(rows: Sequence[Sequence[str]], domain: Domain | None, recipe: Recipe, variants: Sequence[Variant] = ()) -> str:
+    """The table as a page; `variants` are all there could be, of which those without a row are named."""
+    missing = [variant.name for variant in variants if variant.name not in {row[0] for row in rows}]
+    left = f"\nNot run yet: {', '.join(missing)}.\n" if missing else ""
     head = ["variant", *_DEV, *((f"{domain.name} {key}" for key in _ELSEWHERE) if domain else ()), "minutes"]
     shares = sorted({f"{run.share:g}" for run in recipe.runs})
     return (
-        "# Ablations\n\nWritten by `python -m training.ablate` from `training/ablations.toml`: do not edit. Short runs "
-        f"on a part of train (share {', '.join(shares)}), so the figures are lower than a shipped model's: compare\n"
-        "rows with rows, and differences with those between seeds. Dev's figures are cross-fitted; the other domain's\n"
-        "are of its reporting part, by which nothing was chosen. Minutes are of training alone, on a machine\n"
-        "that also did other things.\n\n" + table(head, rows) + "\n"
+        "# Ablations\n\nWritten by `python -m training.ablate` from `training/ablations.toml`: do not edit. Rows "
+        "named shipped are finished models under another way of fitting scores, and trained nothing. The others are\n"
+        f"short runs on a part of train (share {', '.join(shares)}), so their figures are lower: compare rows with\n"
+        "rows, and differences with those between seeds. Dev's figures are cross-fitted; the other domain's are of\n"
+        "its reporting part, by which nothing was chosen. Minutes are of training alone, on a machine that also did\n"
+        "other things.\n\n" + table(head, rows) + "\n" + left
     )
 
 
@@ -179,7 +200,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(variant.name, file=sys.stderr, flush=True)
         rows.append(ablation.row(variant))
         options.out.mkdir(parents=True, exist_ok=True)
-        (options.out / "ablations.md").write_text(page(rows, domain, recipe), encoding="utf-8")
+        (options.out / "ablations.md").write_text(page(rows, domain, recipe, variants), encoding="utf-8")
     print(options.out / "ablations.md")
     return 0
 

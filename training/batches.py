@@ -81,21 +81,28 @@ class LikeLengths(torch.utils.data.Sampler[int]):
     """Row indices so that each batch holds rows of like length, batches and rows in random order.
 
     Transformers' own strategy of that purpose hands out the batches of fifty in falling length, so that the gradient
-    drifts with length; here they are shuffled. Draws from torch's global generator, which checkpoints restore.
+    drifts with length; here they are shuffled. The order follows from seed and epoch alone, so that a run which was
+    stopped within an epoch goes on with the rows that are left of it.
     """
 
-    def __init__(self, lengths: Sequence[int], batch_size: int, pool: int = 50) -> None:
+    def __init__(self, lengths: Sequence[int], batch_size: int, pool: int = 50, seed: int = 0) -> None:
         self.lengths = torch.tensor(lengths)
-        self.batch_size, self.pool = batch_size, pool
+        self.batch_size, self.pool, self.seed = batch_size, pool, seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by the Trainer before each epoch."""
+        self.epoch = epoch
 
     def __len__(self) -> int:
         return len(self.lengths)
 
     def __iter__(self) -> Iterator[int]:
         batches: list[torch.Tensor] = []
-        for part in torch.randperm(len(self)).split(self.batch_size * self.pool):
+        generator = torch.Generator().manual_seed(1_000 * self.seed + self.epoch)
+        for part in torch.randperm(len(self), generator=generator).split(self.batch_size * self.pool):
             batches += part[self.lengths[part].argsort(descending=True, stable=True)].split(self.batch_size)
         full = [i for i, batch in enumerate(batches) if len(batch) == self.batch_size]
         short = [i for i, batch in enumerate(batches) if len(batch) < self.batch_size]  # last, or it shifts the others
-        for i in [full[j] for j in torch.randperm(len(full))] + short:
+        for i in [full[j] for j in torch.randperm(len(full), generator=generator)] + short:
             yield from batches[i].tolist()

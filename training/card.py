@@ -8,6 +8,7 @@ from typing import Any
 
 from core.model_directory import ModelDirectory
 from training.domain import MEANING as DOMAIN_MEANING
+from training.recipe import MPNET
 from training.report_page import MEANING, shown
 
 _CARD = """\
@@ -60,6 +61,8 @@ The window is {max_length} tokens; longer texts are scored in windows.
 """
 
 _MINILM = "Base weights: {base}, Apache-2.0 (MiniLM-L6-H384, from sentence-transformers/all-MiniLM-L6-v2)."
+
+_MPNET = " and from MPNet-base\n  (Apache-2.0, from sentence-transformers/all-mpnet-base-v2)"
 
 
 def card(
@@ -138,9 +141,10 @@ def _origin(record: Mapping[str, Any], teachers: Sequence[Mapping[str, Any]]) ->
         return _MINILM.format(base=recipe["base"])
     kept = f"layers {', '.join(map(str, recipe['layers']))} (counted from 0)" if recipe["layers"] else "all layers"
     neurons = f", {recipe['hidden_dim']} neurons of each feed-forward block" if recipe["hidden_dim"] else ""
-    taught = ", ".join(f"{t['name']} {t['version']} ({t['sha256'][:12]})" for t in teachers)
+    taught = ", ".join(f"{t['name']} {t['version']} ({t['sha256'][:12]})".replace("  ", " ") for t in teachers)
     return (
         f"Started from {start}: {kept}{neurons}, and its classifier.\n"
         f"  Taught by {taught}, Apache-2.0,\n"
-        "  made from MiniLM-L6-H384 (Apache-2.0, from sentence-transformers/all-MiniLM-L6-v2)."
+        "  made from MiniLM-L6-H384 (Apache-2.0, from sentence-transformers/all-MiniLM-L6-v2)"
+        f"{_MPNET if any(t['name'] == MPNET for t in teachers) else ''}."
     )

@@ -15,7 +15,7 @@ _AVERAGE_EVERY = 10  # steps between two steps of the moving average: it costs a
 
 def parameter_groups(model: DistilBertForSequenceClassification, run: Run) -> list[dict[str, Any]]:
     """The optimizer's groups: rates fall with depth by `layer_decay`, biases, norms and embeddings are not decayed."""
-    layers = int(model.config.n_layers)
+    layers = int(model.config.num_hidden_layers)  # both configs know this name
     groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
     for name, weight in model.named_parameters():
         if not weight.requires_grad:

@@ -25,6 +25,8 @@ LOSSES = ("bce", "focal", "asymmetric")
 OPTIMIZERS = ("adamw", "nadam", "adafactor")
 VARIANTS = ("words", "synonyms", "contextual")
 LABEL_SETS = ("goemotions", "polarity")
+MPNET = "mpnet-base"
+"""The name by which a run asks for the weights of `training.mpnet` as its base."""
 
 
 class RecipeError(EmobatchError):
@@ -39,10 +41,12 @@ class Run:
     rate once for each layer below the top (1 = off), `head_rate` is the new classifier's rate (0 = `learning_rate`).
     `average` is the decay of an exponential moving average of the weights, which is then the run's result (0 = off).
     `teacher_weight` is the share of the teachers' prediction in the target; `teachers` are names of earlier runs or
-    of model directories.
+    of model directories. `base` is `mpnet-base` for a run that only teaches (`training.mpnet`); empty: the recipe's.
+    `unlabelled` names sets under `training/domains/` whose choosing part is learnt too: its texts alone, from teachers.
     `augment` is how many variants of each row are learnt besides it, only from what the teachers say of them.
     `augment_with` says how they are made; synonyms and contextual variants keep their row's gold label.
     `freeze_words` leaves the word embeddings as they are: half of all weights, most of them for words the data lacks.
+    `frozen_layers` does the same with so many of the lowest layers of `mpnet-base`.
     `share` is how much of train is learnt, the same part for every seed. `loss` is one of LOSSES, with `focus` (γ, of
     negatives), `focus_positive` and `margin` as in `training.losses`; `label_smoothing` and `neutral_smoothing` soften
     targets there. `drop_tokens` and `mask_tokens` are shares of a row's tokens, drawn anew each epoch; `mixup` is the α
@@ -63,9 +67,12 @@ class Run:
     schedule: str = "linear"
     dropout: float = 0.1
     freeze_words: bool = False
+    frozen_layers: int = 0
     average: float = 0.0
     teachers: tuple[str, ...] = ()
     teacher_weight: float = 0.0
+    base: str = ""
+    unlabelled: tuple[str, ...] = ()
     augment: int = 0
     augment_with: str = "words"
     share: float = 1.0
@@ -93,6 +100,10 @@ class Run:
             raise RecipeError(f"Run {self.name!r}: a share is not between 0 and 1.")
         if bool(self.teachers) != bool(self.teacher_weight):
             raise RecipeError(f"Run {self.name!r}: teachers and teacher_weight go together.")
+        if not self.teachers and (self.unlabelled or (self.augment and self.augment_with == "words")):
+            raise RecipeError(f"Run {self.name!r} learns texts without gold labels: it needs teachers.")
+        if self.base not in ("", MPNET) or (self.base and self.mixup):
+            raise RecipeError(f"Run {self.name!r}: base is {MPNET!r} or left out, and mixup is not for it.")
         for value, known in ((self.loss, LOSSES), (self.optimizer, OPTIMIZERS), (self.augment_with, VARIANTS)):
             if value not in known:
                 raise RecipeError(f"Run {self.name!r}: {value!r} is not one of {', '.join(known)}.")
@@ -133,13 +144,11 @@ class Recipe:
                     f"Run {run.name!r} has teachers that do not come before it, and no model directory is called so: "
                     f"{', '.join(unknown)}."
                 )
-            if run.augment and run.augment_with == "words" and (not run.teachers or earlier & set(run.teachers)):
-                raise RecipeError(f"Run {run.name!r} augments: only model directories can teach it.")
             earlier.add(run.name)
         if not all(isinstance(index, int) for index in (*self.layers, self.hidden_dim)):
             raise RecipeError("layers is a list of whole numbers, and hidden_dim a whole number.")
-        if not self.runs:
-            raise RecipeError("The recipe has no runs.")
+        if not self.runs or self.runs[-1].base:
+            raise RecipeError("The recipe has no run that ends in a model directory.")
         if self.labels not in LABEL_SETS:
             raise RecipeError(f"labels = {self.labels!r} is not one of {', '.join(LABEL_SETS)}.")
 
@@ -151,8 +160,8 @@ class Recipe:
         """A hash of all that decides a run's weights but the code: a finished run with the same key is not repeated."""
         runs = {other.name: other for other in self.runs}
         teachers = [self.key(runs[t], data_sha256) if t in runs else identity_of(t) for t in sorted(run.teachers)]
-        shape = [self.layers, self.hidden_dim, self.labels]
-        parts = [asdict(run), identity_of(self.base), shape, self.max_length, data_sha256, teachers]
+        shape = [self.labels] if run.base else [self.layers, self.hidden_dim, self.labels]
+        parts = [asdict(run), run.base or identity_of(self.base), shape, self.max_length, data_sha256, teachers]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -189,4 +198,4 @@ def read_recipe(name_or_path: str | Path) -> Recipe:
 def _run(row: dict[str, Any]) -> Run:
     if unknown := set(row) - {field.name for field in fields(Run)}:
         raise RecipeError(f"A run has unknown settings: {', '.join(sorted(unknown))}.")
-    return Run(**row | {"teachers": tuple(row.get("teachers", ()))})
+    return Run(**row | {key: tuple(row.get(key, ())) for key in ("teachers", "unlabelled")})

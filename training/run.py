@@ -33,9 +33,13 @@ from training.base import load_base, load_classifier
 from training.batches import LikeLengths, Noise, Tokens, collate, tokenize
 from training.data import NEUTRAL, Rows
 from training.losses import loss_of, smoothed
+from training.mpnet import new_mpnet
 from training.optimize import Average, optimizer_of, parameter_groups
 from training.recipe import Recipe, RecipeError, Run
 from training.shrink import keep_layers, narrow
+
+SAVE_STEPS = 100
+"""Of the larger model: a few minutes of work. A checkpoint takes a second."""
 
 
 def bf16_is_fast() -> bool:
@@ -88,6 +92,11 @@ def new_classifier(recipe: Recipe, labels: Sequence[str], dropout: float) -> tup
     return model, tokenizer
 
 
+def new_model(recipe: Recipe, run: Run, labels: Sequence[str], work: Path) -> tuple[Any, PreTrainedTokenizerFast]:
+    """What one run starts from: the recipe's `new_classifier`, or a base of its own, unpacked under `work`."""
+    return new_mpnet(labels, run.dropout, work) if run.base else new_classifier(recipe, labels, run.dropout)
+
+
 def mixed(model: DistilBertForSequenceClassification, inputs: dict[str, Any], alpha: float) -> dict[str, Any]:
     """A batch whose rows are each blended with another, in word embeddings and in targets (mixup, Zhang et al. 2018).
 
@@ -112,7 +121,7 @@ class _Trainer(Trainer):
     lengths: list[int]
 
     def _get_train_sampler(self, train_dataset: Any = None) -> LikeLengths:
-        return LikeLengths(self.lengths, self.args.train_batch_size)
+        return LikeLengths(self.lengths, self.args.train_batch_size, seed=self.args.seed)
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         if self.optimizer is None:
@@ -153,18 +162,22 @@ def train_run(
         labels: the model's label names.
         train, dev: rows; dev is only watched, unless the run has `patience`: then it says which epoch is kept.
         targets: (n_train, labels) float32, gold or softened by teachers.
-        folder: for checkpoints, one for each epoch, the last kept (with `patience` the best too).
+        folder: for checkpoints, one for each epoch, the last kept (with `patience` the best too); of the larger model,
+            whose epochs take long, one every `SAVE_STEPS`.
         watch: told of every evaluation, as a callback of the Trainer.
 
     Returns:
         The model in eval mode, its tokenizer, and the Trainer's log: one dict for each report.
     """
     set_seed(run.seed)
-    model, tokenizer = new_classifier(recipe, labels, run.dropout)
-    if not directory_called(recipe.base):
+    model, tokenizer = new_model(recipe, run, labels, folder.parent.parent)
+    if run.base or not directory_called(recipe.base):
         with torch.no_grad():  # a new head starts at the labels' frequencies, or first learns only that most are rare
             model.classifier.bias.copy_(torch.logit(torch.from_numpy(targets).mean(dim=0), eps=1e-4))
-    model.distilbert.embeddings.word_embeddings.weight.requires_grad_(not run.freeze_words)
+    if run.base:
+        model.freeze(run.frozen_layers)
+    else:
+        model.distilbert.embeddings.word_embeddings.weight.requires_grad_(not run.freeze_words)
     steps = run.max_steps or math.ceil(math.ceil(len(train) / run.batch_size) * run.epochs)
     arguments = TrainingArguments(
         output_dir=str(folder),
@@ -179,7 +192,8 @@ def train_run(
         use_cpu=not torch.cuda.is_available(),
         seed=run.seed,
         eval_strategy="epoch",
-        save_strategy="epoch",
+        save_strategy="steps" if run.base and not run.patience else "epoch",
+        save_steps=SAVE_STEPS,
         save_total_limit=1,
         load_best_model_at_end=run.patience > 0,
         metric_for_best_model="macro_f1",

@@ -16,7 +16,7 @@ import platform
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -26,18 +26,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from core.model_directory import directory_called
+from core.model_directory import directory_called, file_sha256
 from core.taxonomy import sigmoid
 from training.augment import augmented, kept_labels
 from training.batches import tokenize
 from training.calibrate import fit_all
 from training.command import says_errors
-from training.data import Rows, data_dir, read_corpus
+from training.data import Corpus, Rows, data_dir, read_corpus
+from training.domain import read_domain
 from training.evaluate import SPLITS, cross_fitted
 from training.export import export, half
 from training.recipe import Recipe, Run, read_recipe
 from training.records import RECORDS, keep
-from training.run import bf16_is_fast, new_classifier, predict, train_run
+from training.run import bf16_is_fast, new_classifier, new_model, predict, train_run
 from training.teacher import Teacher
 from training.trust import fit_trust
 
@@ -49,12 +50,25 @@ CONFIG = "emobatch-distilbert-6x384"
 
 @dataclass(frozen=True)
 class Finished:
-    """What a run leaves behind: its weights, its log, the seconds it took, and its logits on train for students."""
+    """What a run leaves behind: its weights, its log, the seconds it took; and, asked, what it says of other rows."""
 
+    recipe: Recipe
+    run: Run
     weights: Path
     history: list[dict[str, Any]]
     seconds: float
-    train_logits: NDArray[np.float32] | None
+
+    def logits(self, labels: Sequence[str], rows: Rows) -> NDArray[np.float16]:
+        """Its logits (n, labels) on `rows`; kept beside its weights."""
+        kept = self.weights.parent / f"said-{rows.sha256[:12]}.npy"
+        if not kept.is_file():
+            model, tokenizer = new_model(self.recipe, self.run, labels, self.weights.parent.parent)
+            model.load_state_dict(torch.load(self.weights, weights_only=True))
+            with torch.autocast("cpu", torch.bfloat16, enabled=bf16_is_fast()):  # a target needs no more digits
+                said = predict(model, tokenize(tokenizer, rows.texts, self.recipe.max_length))
+            np.save(fresh := kept.with_suffix(f".{os.getpid()}.npy"), said.astype(np.float16))
+            fresh.replace(kept)
+        return np.load(kept)
 
 
 def soften(gold: NDArray[np.int8], run: Run, teachers: Sequence[NDArray[np.floating]]) -> NDArray[np.float32]:
@@ -67,29 +81,55 @@ def soften(gold: NDArray[np.int8], run: Run, teachers: Sequence[NDArray[np.float
 
 
 def finish_run(
-    recipe: Recipe, run: Run, labels: Sequence[str], train: Rows, dev: Rows, finished: dict[str, Finished], work: Path
+    recipe: Recipe,
+    run: Run,
+    labels: Sequence[str],
+    train: Rows,
+    dev: Rows,
+    finished: dict[str, Finished],
+    work: Path,
+    unlabelled: Mapping[str, Rows] | None = None,
 ) -> Finished:
-    """Trains `run`, or reads what an earlier command left of it. `finished` are the recipe's earlier runs by name."""
+    """Trains `run`, or reads what an earlier command left of it.
+
+    `finished` are the recipe's earlier runs by name, `unlabelled` the sets that its runs name so.
+    """
     folder = work / f"{run.name}-{recipe.key(run, train.sha256)[:12]}"
-    weights, log, logits = folder / "weights.pt", folder / "log.json", folder / "train_logits.npy"
-    teaches = any(run.name in other.teachers for other in recipe.runs)
+    weights, log = folder / "weights.pt", folder / "log.json"
     if not log.is_file():
-        rows, targets = lesson(recipe, run, labels, train, finished, work)
+        rows, targets = lesson(recipe, run, labels, train, finished, work, unlabelled)
         started = time.monotonic()
-        model, tokenizer, history = train_run(recipe, run, labels, rows, dev, targets, folder / "checkpoints")
-        if teaches:
-            np.save(logits, predict(model, tokenize(tokenizer, train.texts, recipe.max_length)))
+        model, _, history = train_run(recipe, run, labels, rows, dev, targets, folder / "checkpoints")
         torch.save(model.state_dict(), weights)
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
         log.write_text(json.dumps({"history": history, "seconds": round(time.monotonic() - started)}))
     kept = json.loads(log.read_text())
-    return Finished(weights, kept["history"], kept["seconds"], np.load(logits) if teaches else None)
+    return Finished(recipe, run, weights, kept["history"], kept["seconds"])
 
 
 def lesson(
+    recipe: Recipe,
+    run: Run,
+    labels: Sequence[str],
+    train: Rows,
+    finished: dict[str, Finished],
+    work: Path,
+    unlabelled: Mapping[str, Rows] | None = None,
+) -> tuple[Rows, NDArray[np.float32]]:
+    """What a run learns: rows, and targets (n, labels). Of variants and texts without gold what the teachers say."""
+    more, soft = _variants(recipe, run, labels, train, finished, work)
+    rows, targets = more, soft
+    for name in run.unlabelled:
+        texts = (unlabelled or {})[name]
+        said = [teach(teacher, labels, texts, finished, work) for teacher in run.teachers]
+        rows = rows + texts
+        targets = np.concatenate([targets, soften(texts.gold, replace(run, teacher_weight=1.0), said)])
+    return rows, targets
+
+
+def _variants(
     recipe: Recipe, run: Run, labels: Sequence[str], train: Rows, finished: dict[str, Finished], work: Path
 ) -> tuple[Rows, NDArray[np.float32]]:
-    """What a run learns: rows, and targets (n, labels). Variants without gold learn what the teachers alone say."""
     targets = soften(train.gold, run, [teach(name, labels, train, finished, work) for name in run.teachers])
     if run.share < 1:
         index = train.part(run.share)
@@ -110,11 +150,7 @@ def teach(
     name: str, labels: Sequence[str], train: Rows, finished: dict[str, Finished], work: Path
 ) -> NDArray[np.floating]:
     """A teacher's logits (n, labels) on train: an earlier run's, or those of the model directory of that name."""
-    if name not in finished:
-        return Teacher(name, labels, work).logits(train)
-    logits = finished[name].train_logits
-    assert logits is not None  # a run that another names as its teacher keeps them
-    return logits
+    return finished[name].logits(labels, train) if name in finished else Teacher(name, labels, work).logits(train)
 
 
 def directories(recipe: Recipe, labels: Sequence[str], work: Path) -> list[Teacher]:
@@ -122,6 +158,31 @@ def directories(recipe: Recipe, labels: Sequence[str], work: Path) -> list[Teach
     runs = {run.name for run in recipe.runs}
     names = dict.fromkeys(name for run in recipe.runs for name in run.teachers if name not in runs)
     return [Teacher(name, labels, work) for name in names]
+
+
+def foreign_teachers(recipe: Recipe) -> list[str]:
+    """The runs of a recipe that start elsewhere and teach: nothing in the model directory would tell of them."""
+    taught_by = {name for run in recipe.runs for name in run.teachers}
+    return [run.name for run in recipe.runs if run.base and run.name in taught_by]
+
+
+def run_record(done: Finished, corpus: Corpus) -> dict[str, Any]:
+    """Who taught, for a run that is no model directory, and its cross-fitted figures on dev."""
+    logits = done.logits(corpus.labels, corpus.dev)
+    return {
+        "name": done.run.base,
+        "version": "",
+        "sha256": file_sha256(done.weights),
+        "dev": cross_fitted(corpus.groups, logits, corpus.dev.gold, method=done.recipe.calibration),
+    }
+
+
+def texts_of(name: str, corpus: Corpus, data: Path) -> Rows:
+    """The texts of a domain's choosing part, without gold: nothing of the part that is reported is ever learnt."""
+    domain = read_domain(name, tuple(corpus.groups["ekman"]), data.parent)
+    texts = list(dict.fromkeys(text for text, chosen in zip(domain.texts, domain.choosing, strict=True) if chosen))
+    gold = np.zeros((len(texts), len(corpus.labels)), np.int8)
+    return Rows(texts, gold, hashlib.sha256("\n".join(texts).encode()).hexdigest())
 
 
 def machine() -> dict[str, Any]:
@@ -161,10 +222,11 @@ def train_recipe(recipe: Recipe, data: Path, out: Path, work: Path = WORK) -> Pa
     """
     corpus = read_corpus(data, recipe.labels)
     labels, groups, train, dev = corpus.labels, corpus.groups, corpus.train, corpus.dev
+    unlabelled = {name: texts_of(name, corpus, data) for run in recipe.runs for name in run.unlabelled}
     finished: dict[str, Finished] = {}
     for run in recipe.runs:
         print(f"run {run.name}: {run.epochs:g} epochs, seed {run.seed}", file=sys.stderr, flush=True)
-        finished[run.name] = finish_run(recipe, run, labels, train, dev, finished, work)
+        finished[run.name] = finish_run(recipe, run, labels, train, dev, finished, work, unlabelled)
     last = recipe.runs[-1]
     model, tokenizer = new_classifier(recipe, labels, last.dropout)
     model.load_state_dict(torch.load(finished[last.name].weights, weights_only=True))
@@ -189,7 +251,10 @@ def train_recipe(recipe: Recipe, data: Path, out: Path, work: Path = WORK) -> Pa
         "dev": cross_fitted(groups, logits, dev.gold, method=recipe.calibration),
         "dev_splits": SPLITS,
         "start": start.name if (start := directory_called(recipe.base)) else None,
-        "teachers": [teacher.record(dev) for teacher in directories(recipe, labels, work)],
+        "teachers": [
+            *(teacher.record(dev) for teacher in directories(recipe, labels, work)),
+            *(run_record(finished[name], corpus) for name in foreign_teachers(recipe)),
+        ],
         "runs": [{"name": name, "seconds": f.seconds, "log": f.history} for name, f in finished.items()],
     }
     return export(

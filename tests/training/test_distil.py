@@ -222,7 +222,7 @@ def test_a_run_s_key_moves_with_the_directory_and_the_shape(
         ("hidden_dim = 12", "hidden_dim = 33", "between 1 and the base's 32"),
         ('teachers = ["{large}"]', 'teachers = ["nobody"]', "no model directory is called so: nobody"),
         ('teachers = ["{large}"]\nteacher_weight = 0.5\naugment = 1', "", "has a model directory as teacher"),
-        ('teachers = ["{large}"]\nteacher_weight = 0.5', "", "only model directories can teach it"),
+        ('teachers = ["{large}"]\nteacher_weight = 0.5', "", "it needs teachers"),
     ],
 )
 def test_a_config_that_makes_no_sense_is_refused_in_words(
