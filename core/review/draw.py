@@ -1,7 +1,7 @@
 """Finding a sample's rows: one pass over a job's results, chunk by chunk, in short reads and little memory.
 
 In the model's default taxonomy the best label of each row is stored beside the logits, and the pass reads nothing else:
-a million rows take well under a second. In others it is computed from the stored logits.
+a million rows take about a second. In others it is computed from the stored logits.
 """
 
 from __future__ import annotations

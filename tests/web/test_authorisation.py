@@ -104,7 +104,7 @@ ROUTES = {
     "POST /jobs/<job_id>/check/remove": Route(Takes.WRITE, {"data": {}}),
     "GET /jobs/<job_id>/check/teaser": READ,
     "GET /jobs/<job_id>/check/card": READ,
-    "POST /jobs/<job_id>/check/card": Route(Takes.WRITE, {"data": {"row": "1", "labels": "joy"}}),
+    "POST /jobs/<job_id>/check/card": Route(Takes.WRITE, {"data": {"row": str(ROW), "labels": "joy"}}),
     "POST /jobs/<job_id>/check/undo": Route(Takes.WRITE, {"data": {}}),
     "GET /jobs/<job_id>/rows/<int:row>/correction": READ,
     "POST /jobs/<job_id>/rows/<int:row>/correction": Route(Takes.WRITE, {"data": {"labels": "joy"}}),
