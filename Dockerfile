@@ -8,13 +8,13 @@ RUN useradd --uid 10001 --no-create-home --home-dir /nonexistent emobatch \
     && mkdir -p /data /cache \
     && chown emobatch /data /cache
 WORKDIR /app
-COPY constraints.txt pyproject.toml README.md LICENSE ./
+COPY requirements ./requirements
 COPY core ./core
-# pip brings in what an extra needs; the project itself runs from /app, so its installed copy goes again.
-ARG INSTALL="python -m pip install -c constraints.txt"
+# Nothing is installed whose hash does not stand in a lock; the project itself runs from /app.
+ARG INSTALL="python -m pip install --only-binary :all:"
 
 FROM base AS web
-RUN $INSTALL ".[web]" && python -m pip uninstall -y emobatch
+RUN $INSTALL --require-hashes -r requirements/web.lock
 COPY migrations ./migrations
 COPY models ./models
 COPY web ./web
@@ -26,21 +26,24 @@ FROM web AS migrate
 CMD ["python", "-m", "migrations.run", "upgrade"]
 
 FROM base AS worker-cpu
-RUN $INSTALL ".[worker]" && python -m pip uninstall -y emobatch
+RUN $INSTALL --require-hashes -r requirements/worker.lock
 COPY models ./models
 COPY worker ./worker
 USER 10001
 CMD ["python", "-m", "celery", "--app", "worker.app", "worker", "--concurrency", "1", "--loglevel", "INFO", "--without-gossip", "--without-mingle"]
 
 FROM base AS worker-gpu
-RUN $INSTALL ".[gpu]" && python -m pip uninstall -y emobatch
+# torch's own CUDA libraries differ by index: versions are pinned here, hashes are not. pip brings in what the extra
+# needs; the project's installed copy goes again.
+COPY constraints.txt pyproject.toml README.md LICENSE ./
+RUN $INSTALL -c constraints.txt ".[gpu]" && python -m pip uninstall -y emobatch
 COPY models ./models
 COPY worker ./worker
 USER 10001
 CMD ["python", "-m", "celery", "--app", "worker.app", "worker", "--concurrency", "1", "--loglevel", "INFO", "--without-gossip", "--without-mingle"]
 
 FROM base AS flower
-RUN $INSTALL ".[flower]" && python -m pip uninstall -y emobatch
+RUN $INSTALL --require-hashes -r requirements/flower.lock
 COPY deploy/flower.py ./deploy/flower.py
 COPY worker ./worker
 USER 10001

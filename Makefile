@@ -15,7 +15,7 @@ B      ?= emobatch-distilbert-6x384
 EMOBATCH_DATA ?= ../shared/data/goemotions
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check secrets faults train distil runs search ablate eval eval-dev report neutral compare bench bench-quick fairness machines load soak clean
+.PHONY: help demo up test check secrets docs lock audit sbom faults train distil runs search ablate eval eval-dev report neutral compare bench bench-quick fairness machines load soak clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -30,6 +30,10 @@ $(VENV)/.local: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) install --quiet -c constraints.txt -e '.[test]'
+	@touch $@ $(VENV)/.local
+
+$(VENV)/.audit: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) install --quiet -c constraints.txt -e '.[local,audit]'
 	@touch $@ $(VENV)/.local
 
 $(VENV)/.train: pyproject.toml constraints.txt | $(BIN)/python
@@ -59,6 +63,19 @@ check: $(VENV)/.test  ## lint, types, import rules
 
 secrets:  ## write the secrets that docker-compose.yml reads into ./secrets; what is there stays
 	@deploy/make-secrets
+
+docs: $(VENV)/.test  ## write the pages that are made from code and packages: settings, licences
+	$(BIN)/python -m tests.documents
+
+lock: $(VENV)/.test  ## write requirements/*.lock: what is pinned in constraints.txt, with hashes
+	$(BIN)/python -m deploy.lock
+
+audit: $(VENV)/.audit  ## known vulnerabilities of every package that is locked
+	@$(BIN)/python -m deploy.audit
+
+sbom: $(VENV)/.audit  ## what is installed here, as CycloneDX, in build/sbom.json
+	@mkdir -p build
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --of JSON -o build/sbom.json $(BIN)/python
 
 faults: $(VENV)/.test  ## the fault campaign, at most 90 minutes: kills, cuts, freezes and floods; table in docs/reliability.md
 	$(BIN)/python -m tests.faults

@@ -8,6 +8,8 @@ from typing import Any
 
 import structlog
 
+from core.tracing import add_trace_id
+
 
 def configure(level: str, style: str) -> None:
     """Sends our events and the standard library's through structlog to stderr.
@@ -18,6 +20,7 @@ def configure(level: str, style: str) -> None:
     """
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
+        add_trace_id,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -38,6 +38,7 @@ class Settings(BaseSettings):
     database_url: SecretStr = Field(validation_alias=AliasChoices("DATABASE_URL", "database_url"))
     """``postgresql://user:password@host:port/db``. A process takes its role (owner, web, worker) on connecting."""
     redis_url: SecretStr = Field(validation_alias=AliasChoices("REDIS_URL", "redis_url"))
+    """``redis://:password@host:port/number``, of Redis or Valkey."""
     storage_url: str = Field(validation_alias=AliasChoices("STORAGE_URL", "storage_url"))
     """``file:///absolute/folder`` or ``s3://bucket/prefix``."""
     model: Path | None = None
@@ -65,7 +66,9 @@ class Settings(BaseSettings):
     session_idle_s: float = 3 * 24 * 3600.0
     """... and until nobody has used it for so long."""
     host: str = "127.0.0.1"
+    """Where the local stack's web server listens ..."""
     port: int = 8080
+    """... and its port. Elsewhere gunicorn's ``--bind`` says both."""
     allowed_hosts: str = "127.0.0.1,localhost,[::1]"
     """Comma-separated Host headers that web answers; ``*`` for any (behind a proxy that checks)."""
     web_threads: int = 64
@@ -79,17 +82,23 @@ class Settings(BaseSettings):
 
     # --- what is accepted -------------------------------------------------------------------------------------
     max_upload_bytes: int = 8 * 1024 * MIB
+    """Of a file as it is sent."""
     max_unpacked_bytes: int = 16 * 1024 * MIB
+    """Of a compressed file, unpacked."""
     max_compression_ratio: int = 200
     """gzip reaches 1032:1 on zeros; real text stays under 20:1."""
     max_rows: int = 10_000_000
+    """Of one file."""
     max_columns: int = 10_000
+    """Of one file."""
     max_record_bytes: int = MIB
+    """Of one record: a quote that is never closed would otherwise swallow the file."""
     max_text_chars: int = 100_000
     """What is classified of one cell. The cell itself is always kept whole."""
     max_active_jobs: int = 100
     """Unfinished jobs an account may have."""
     retention_days: int = 30
+    """How long a finished job's file and results are kept, unless it was sent with another number of days."""
     webhook_private: bool = False
     """Whether webhooks may lead into private networks: only where everybody who can make one may go there anyway."""
     classify_texts: int = 64
@@ -99,9 +108,11 @@ class Settings(BaseSettings):
 
     # --- how work is cut and shared ---------------------------------------------------------------------------
     chunk_records: int = 1_000
+    """Of one chunk, at most ..."""
     chunk_text_bytes: int = 32 * 1024
     """Some tenths of a second of work on two cores: the grain of fairness, and what a killed worker loses."""
     chunk_bytes: int = MIB
+    """Of the records of one chunk, texts and all."""
     ingest_slice_s: float = 2.0
     """Cutting gives its slot back this often, so that two big uploads do not fill every slot."""
     claim_s: float = 1.0
@@ -110,10 +121,13 @@ class Settings(BaseSettings):
     claim_chunks: int = 64
     """... and never more than this many chunks."""
     lease_s: float = 30.0
+    """A worker that is silent for so long loses what it holds to others."""
     upload_lease_s: float = 60.0
+    """A sender that stands still for so long is given up."""
     classify_lease_s: float = 5.0
     """Shorter than somebody waits, so that a second worker can still answer when the first has died."""
     sweep_s: float = 2.0
+    """How often a worker says that it lives and looks after what others left."""
     tick_s: float = 8.0
     """A tick works until nothing is claimable or this has passed, then rings for its successor, which costs 40 ms. A
     worker that is told to stop ends its tick first."""
@@ -122,6 +136,7 @@ class Settings(BaseSettings):
     crash_budget: int = 20
     """Crashes of a child that one job may cause before it fails."""
     isolated_row_s: float = 10.0
+    """How long a row that may have killed a child is tried alone."""
     worker_slots: int = 1
     """Child processes of one worker. One engine already uses all cores of a small machine."""
     engine_threads: int = 0
@@ -132,9 +147,14 @@ class Settings(BaseSettings):
     """Texts whose logits a process remembers, over all chunks."""
 
     # --- how it speaks ----------------------------------------------------------------------------------------
+    otlp_endpoint: str = Field(
+        default="", validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_ENDPOINT", "otlp_endpoint")
+    )
+    """Where a collector takes traces, OTLP over HTTP: ``http://host:4318``. Empty: none are made."""
     task_events: bool = False
     """Workers tell of each ticket, for Flower."""
     log_level: str = "INFO"
+    """``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``."""
     log_format: str = "json"
     """``json`` or ``console``."""
     metrics_token: SecretStr = SecretStr("")

@@ -20,7 +20,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from core import idempotency, jobs, registry
+from core import idempotency, jobs, registry, tracing
 from core.db import Database
 from core.errors import BadGzip, EmobatchError, LimitExceeded, StorageMissing, Unavailable, UploadDamaged
 from core.failpoints import failpoint
@@ -114,9 +114,12 @@ class Uploads:
         upload_id, token = self._begin(account_id, request)
         key = upload_key(upload_id)
         try:
-            check = self._receive(account_id, upload_id, token, request, blocks)
+            with tracing.span("upload.receive"):
+                check = self._receive(account_id, upload_id, token, request, blocks)
+                tracing.note(bytes=check.n_bytes)
             failpoint("upload-stored")
-            found, column = self._inspect(key, check, request)
+            with tracing.span("upload.inspect"):
+                found, column = self._inspect(key, check, request)
             return self._settle(account_id, upload_id, token, request, check, found, column)
         except BaseException as error:
             self._abandon(account_id, upload_id, token)
@@ -220,6 +223,7 @@ class Uploads:
                 needs_canonical=found.needs_canonical,
                 options={} if request.keep_days is None else {"keep_days": request.keep_days},
             )
+            job.traceparent = tracing.traceparent()
             answer = {
                 "id": str(job.id),
                 "filename": request.filename,

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
+import grimp
 import pytest
+import yaml
+
+import core.models  # noqa: F401 - the tables are known by it
+from core.tables import Base
+from tests.documents import settings_page
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ["core", "web", "worker", "emobatch", "migrations", "training", "benchmarks"]
@@ -77,3 +84,63 @@ def test_a_module_is_short_and_says_why_it_exists(path):
     assert len(source.splitlines()) <= 320, "look for the second noun"
     if source.strip() and "versions" not in path.parts:
         assert ast.get_docstring(ast.parse(source)), "a module opens with why it exists"
+
+
+# --- docs/architecture.md: its drawing is the code's own ----------------------------------------------------------
+
+PAGE = (ROOT / "docs" / "architecture.md").read_text()
+(DRAWING,) = re.findall(r"```mermaid\n(.*?)```", PAGE, re.DOTALL)
+ROOT_PACKAGES = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["root_packages"]
+SERVICES = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+
+
+def part(name: str) -> str:
+    """What stands in one subgraph."""
+    return re.search(rf"subgraph {name} \[.*?\]\n(.*?)\n    end", DRAWING, re.DOTALL)[1]
+
+
+def test_packages_and_who_imports_whom():
+    graph = grimp.build_graph(*ROOT_PACKAGES)
+    imports = {
+        (importer, imported)
+        for importer in ROOT_PACKAGES
+        for imported in ROOT_PACKAGES
+        if importer != imported and graph.find_shortest_chains(importer, imported)
+    }
+    assert set(re.findall(r"(\w+) --> (\w+)", part("packages"))) == imports
+    assert {name for edge in imports for name in edge} == set(ROOT_PACKAGES), "a package that stands alone"
+
+
+def test_processes_are_the_services_that_are_built_here():
+    drawn = dict(re.findall(r"s-([\w-]+)\(\[.*?\]\) -\.-> (\w+)", part("processes")))
+    runs = {}
+    for name, service in SERVICES.items():
+        if "build" in service:
+            modules = [word.split(":")[0].split(".")[0] for word in service["command"] if re.match(r"\w+\.\w+", word)]
+            runs[name] = next(module for module in modules if module in ROOT_PACKAGES)
+    assert drawn == runs
+
+
+def test_servers_are_the_services_that_are_not():
+    drawn = set(re.findall(r"s-([\w-]+)\[\(", part("servers")))
+    assert drawn == {name for name, service in SERVICES.items() if "image" in service} - {"storage-bucket"}
+
+
+def test_tables_are_all_there():
+    drawn = " ".join(re.findall(r"\[(.*?)\]", part("tables"))).split()
+    assert sorted(drawn) == sorted(Base.metadata.tables), "draw it in docs/architecture.md, among the tables"
+
+
+def test_arrows_lead_from_and_to_what_is_drawn():
+    nodes = set(re.findall(r"(s-[\w-]+)[\[(]", DRAWING))
+    for begin, end in re.findall(r"(s-[\w-]+) ==.*?==> (s-[\w-]+)", DRAWING):
+        assert {begin, end} <= nodes
+
+
+@pytest.mark.parametrize("path", sorted(set(re.findall(r"`((?:core|web|worker|tests|emobatch)/[\w/.]+)`", PAGE))))
+def test_a_file_that_is_named_exists(path):
+    assert (ROOT / path).exists()
+
+
+def test_the_settings_page_is_in_step():
+    assert settings_page.page() == settings_page.PAGE.read_text(), "run `python -m tests.documents` (`make docs`)"

@@ -122,7 +122,7 @@ def test_images_run_as_an_ordinary_user_and_web_has_no_model_runtime():
     for stage in stages:
         assert "USER 10001" in stage or stage.startswith("web AS")
     web = next(stage for stage in stages if stage.startswith("base AS web"))
-    assert '".[web]"' in web
+    assert "requirements/web.lock" in web
     assert "COPY worker" not in web
 
 

@@ -22,6 +22,7 @@ from web import (
     previewing,
     problems,
     requestlog,
+    tracing,
     trying,
 )
 from web.state import EXTENSION, State
@@ -56,6 +57,7 @@ def create_app(settings: Settings | None = None) -> APIFlask:
     requestlog.install(app)
     metrics.install(app, settings)
     guard.install(app, settings)
+    tracing.install(app)
     problems.install(app)
     intake.install(app)
     assets.install(app)

@@ -17,6 +17,7 @@ from flask import Flask, request
 from werkzeug.exceptions import ClientDisconnected
 from werkzeug.wrappers import Response
 
+from core import tracing
 from core.errors import LimitExceeded
 from core.queue import ring
 from core.table import Overrides
@@ -108,7 +109,9 @@ def create_job(options: CreateOptions) -> Accepted:
                 raise
             raise TooMany(error.what, next_step=error.next_step) from error
     if not accepted.repeated:
-        ring(state().ringer)
+        with tracing.span("ticket.send"):
+            ring(state().ringer)
+        tracing.note(job_id=accepted.job_id)
         metrics.UPLOADS.inc()
         metrics.UPLOAD_BYTES.inc(accepted.answer["bytes"])
         log.info("job accepted", job_id=str(accepted.job_id), bytes=accepted.answer["bytes"])

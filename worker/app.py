@@ -13,7 +13,7 @@ import structlog
 from celery import signals
 
 from core import log as logs
-from core import metrics
+from core import metrics, tracing
 from core.db import Database
 from core.failpoints import failpoint
 from core.queue import QUEUE, TICK, celery_app, ring
@@ -69,6 +69,7 @@ def _set_up_logging(**_: Any) -> None:
 def _child_started(**_: Any) -> None:
     logs.configure(settings.log_level, settings.log_format)
     sys.setswitchinterval(SWITCH_S)
+    tracing.configure(settings.otlp_endpoint, "emobatch-worker")
     try:
         _my_shift().warm_up()
     except Exception:  # a child that dies here is started again and again; one that lives says why at each ticket

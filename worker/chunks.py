@@ -10,18 +10,19 @@ row is in the way.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
-from core import ledger
+from core import ledger, tracing
 from core.db import Database
 from core.errors import InputError, Unavailable
 from core.failpoints import failpoint
-from core.ledger import ChunkLease, ChunkResult, StaleLease
+from core.ledger import ChunkLease, ChunkResult, Source, StaleLease
 from core.model_directory import ModelDirectory
 from core.settings import Settings
 from core.storage import Storage
@@ -58,6 +59,20 @@ class Bundle:
     def isolated(self) -> bool:
         """Whether it is one chunk that killed a child before."""
         return self.leases[0].isolated
+
+    @property
+    def source(self) -> Source:
+        """The job it is of."""
+        return self.leases[0].source
+
+    @property
+    def traits(self) -> dict[str, Any]:
+        """What a trace says of it."""
+        return {
+            "job_id": self.source.job_id,
+            "chunks": len(self.leases),
+            "rows": sum(lease.n_rows for lease in self.leases),
+        }
 
 
 class Chunks:
@@ -116,7 +131,7 @@ class Chunks:
                 ahead = time.monotonic() < until and not (bundle.isolated or bundle.file_waits)
                 fetching = self._reader.submit(self._fetch if ahead else _nothing)
                 self._between()
-                with metrics.STAGE_S.labels("score").time():
+                with _stage("score", bundle):
                     scored = self._score(bundle)
                 if committing:
                     committing.result()
@@ -131,10 +146,11 @@ class Chunks:
 
     def _fetch(self) -> Bundle | None:
         """The next bundle, claimed, read and tokenized; None when nothing is claimable."""
-        began = time.monotonic()
+        began, began_ns = time.monotonic(), time.time_ns()
         bundle = self._claim(began)
-        if bundle:
+        if bundle:  # whose it was shows only now
             metrics.STAGE_S.labels("fetch").observe(time.monotonic() - began)
+            tracing.record("chunks.fetch", bundle.source.traceparent, began_ns, **bundle.traits)
         return bundle
 
     def _claim(self, began: float) -> Bundle | None:
@@ -217,7 +233,7 @@ class Chunks:
         leases = bundle.leases
         try:
             if done := [(lease, classify.summarise(rows, self._model)) for lease, rows in scored]:
-                with metrics.STAGE_S.labels("commit").time():
+                with _stage("commit", bundle):
                     last = self._commit_results(done, bundle.claimed)
                 if last:
                     settle.finish(self._db, leases[0])
@@ -276,6 +292,14 @@ class Chunks:
         for lease, result in done:
             if lease.chunk_no not in stale:
                 metrics.count_chunk(self._model.version, result, time.monotonic() - claimed)
+
+
+@contextmanager
+def _stage(name: str, bundle: Bundle) -> Iterator[None]:
+    """One of the stages of a bundle, timed and traced."""
+    span = tracing.span(f"chunks.{name}", bundle.source.traceparent, **bundle.traits)
+    with metrics.STAGE_S.labels(name).time(), span:
+        yield
 
 
 def _nothing() -> None:

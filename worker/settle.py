@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from core import ledger
+from core import ledger, tracing
 from core.db import Database
 from core.errors import EmobatchError
 from core.ledger import ChunkLease, IngestLease
@@ -15,7 +15,7 @@ log = structlog.get_logger(__name__)
 
 def finish(db: Database, lease: ChunkLease | IngestLease) -> None:
     """Finishes the lease's job, if nothing of it is left to do."""
-    with db.transaction() as session:
+    with tracing.span("job.finish", lease.source.traceparent), db.transaction() as session:
         state = ledger.finish(session, lease.source.job_id)
     if state:
         metrics.JOBS.labels(state).inc()

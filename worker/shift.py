@@ -11,7 +11,7 @@ from functools import cached_property
 
 import structlog
 
-from core import ledger, registry
+from core import ledger, registry, tracing
 from core.db import Database
 from core.errors import InputError, LimitExceeded, Unavailable
 from core.ledger import IngestLease, StaleLease
@@ -125,7 +125,8 @@ class Shift:
             warnings = session.get_one(Job, lease.source.job_id).warnings
             sha256 = session.get_one(Upload, lease.upload_id).sha256
         bound = log.bind(job_id=str(lease.source.job_id))
-        with self._heartbeat.holding(lease):
+        span = tracing.span("ingest.slice", lease.source.traceparent, job_id=lease.source.job_id, first_row=lease.row)
+        with self._heartbeat.holding(lease), span:
             try:
                 if sha256 and lease.source.key == lease.source.upload_key and lease.offset == 0:
                     ingest.check_whole(self._storage, lease.source.key, sha256, self._answering.glance)

@@ -22,7 +22,7 @@ from core.states import IngestState
 # chunks. Leased chunks are few, a claim or two for each slot; accounts are joined by key, those of active jobs only.
 _DUE_JOBS = """
 SELECT j.id AS job_id, j.account_id, coalesce(u.canonical_key, u.key) AS source_key, u.key AS upload_key,
-    u.detected, (j.text_column ->> 'index')::integer AS text_index, j.model_sha256
+    u.detected, (j.text_column ->> 'index')::integer AS text_index, j.model_sha256, j.traceparent
 FROM job j JOIN upload u ON u.id = j.upload_id JOIN account a ON a.id = j.account_id
 LEFT JOIN (SELECT job_id, count(*) AS n FROM chunk WHERE state = 'leased' GROUP BY job_id) busy ON busy.job_id = j.id
 WHERE j.deleted_at IS NULL AND {due}
@@ -191,6 +191,7 @@ def _source(job: Any) -> Source:
         format=job.detected,
         text_index=job.text_index,
         model_sha256=job.model_sha256,
+        traceparent=job.traceparent,
     )
 
 

@@ -31,6 +31,8 @@ class Source:
     format: dict[str, Any]
     text_index: int
     model_sha256: str
+    traceparent: str | None = None
+    """The trace of the upload, see `core.tracing`."""
 
 
 @dataclass(frozen=True)
