@@ -198,6 +198,22 @@ class ResultChunk(Base):
     lease_token: Mapped[int] = mapped_column(BigInteger)
 
 
+class Figure(Base):
+    """Something counted of a finished job (`core.figures.kept`), as far as it has come."""
+
+    __tablename__ = "figure"
+
+    job_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("job.id", ondelete="CASCADE"), primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("account.id"))
+    next_chunk: Mapped[int]
+    rows_done: Mapped[int]
+    complete: Mapped[bool]
+    state: Mapped[bytes]
+    """Arrays as `numpy.savez_compressed` writes them. Never a text of the file; values of a column, if it is one."""
+    used_at: Mapped[datetime] = mapped_column(server_default=NOW)
+
+
 class RowPoison(Base):
     """A row on which a child died while it was being classified alone."""
 
@@ -249,6 +265,20 @@ class ClassifyRequest(Base):
     detail: Mapped[dict[str, Any] | None]
     scored_s: Mapped[float | None]
     """Seconds that the model took."""
+
+
+class OwnTaxonomy(Base):
+    """A version of a taxonomy that a user made (`core.own_taxonomies`). Inserted once; only ``deleted_at`` changes."""
+
+    __tablename__ = "taxonomy"
+
+    account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("account.id"), primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    groups: Mapped[list[dict[str, Any]]]
+    """In output order: ``{"label": "cross", "members": ["anger", "annoyance"]}``."""
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    deleted_at: Mapped[datetime | None]
 
 
 class Idempotency(Base):

@@ -20,11 +20,13 @@ import httpx
 from core.errors import NotFound
 from emobatch.body import BLOCK, Progress, blocks, name_of, opened
 from emobatch.connection import Connection, filename_of, read
+from emobatch.figures import VIEW, summary
 from emobatch.job import AcceptedJob, Job, JobPage, RowPage, View
 from emobatch.output import Output
 from emobatch.query import given, job_path, yes_no
 from emobatch.retry import Patience
 from emobatch.reviews import Reviews
+from emobatch.taxonomies import Taxonomies
 from emobatch.texts import TextLabels, batches, results_from
 
 
@@ -54,6 +56,8 @@ class Client:
         self._seen: dict[str, tuple[str, Job]] = {}
         self.reviews = Reviews(self._connection)
         """How right the labels of a job are, and what people say of its rows."""
+        self.taxonomies = Taxonomies(self._connection)
+        """The account's own taxonomies."""
 
     def __enter__(self) -> Self:
         return self
@@ -293,9 +297,9 @@ class Client:
         response = self._connection.repeat("GET", job_path(job_id, "rows"), params=given(params))
         return read(response, lambda page: RowPage(tuple(page["rows"]), page["next_after"]))
 
-    def summary(self, job_id: str) -> Mapping[str, Any]:
-        """Counts of rows by status (``rows``), and of top labels in every taxonomy (``taxonomies``)."""
-        return read(self._connection.repeat("GET", job_path(job_id, "summary")), dict)
+    def summary(self, job_id: str, view: View = VIEW, *, by: str = "", rows: bool = False) -> Mapping[str, Any]:
+        """A job in figures, by a column, with rows that stand for labels: see `emobatch.figures.summary`."""
+        return summary(self._connection, self._sleep, job_id, view, by=by, rows=rows)
 
     # --- without a job ----------------------------------------------------------------------------------------
 

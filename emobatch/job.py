@@ -133,7 +133,7 @@ class View:
     """How results are to be read; all of it can be changed at any time, without running the model again.
 
     Attributes:
-        taxonomy: ``ekman`` (None), ``goemotions``, ``sentiment``, or one of the model's own.
+        taxonomy: ``ekman`` (None), ``goemotions``, ``sentiment``, or one of your own.
         threshold: the score from which `emotions` says a label; None: as fitted for each label.
         scores: ``none``, ``top`` (None) or ``all``.
     """

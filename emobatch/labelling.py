@@ -16,6 +16,7 @@ from emobatch.job import Job, View
 from emobatch.output import Output
 from emobatch.progress import Display
 from emobatch.summary import DEFAULT_TAXONOMY, Finished
+from emobatch.taxonomies import SHIPPED
 
 FAILED_SHOWN = 3
 _GOOD = (JobState.COMPLETED, JobState.COMPLETED_WITH_ERRORS)
@@ -52,6 +53,8 @@ def label(client: Client, task: Labelling, display: Display, again: Callable[[st
         Interrupted: Ctrl-C; the job is cancelled if it was running.
     """
     began = time.monotonic()
+    if task.view.taxonomy and task.view.taxonomy not in SHIPPED:
+        client.taxonomies.get(task.view.taxonomy)  # a mistake is told now, and not when everything is labelled
     try:
         with display.bytes("Sending") as sent:
             accepted = client.create_job(task.source, filename=task.filename, progress=sent, **task.reading)

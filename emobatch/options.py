@@ -52,7 +52,7 @@ def where_options(command: Command) -> Command:
 def view_options(command: Command) -> Command:
     """How results are read, as the arguments `view` and `output_encoding`."""
 
-    @click.option("--taxonomy", type=click.Choice(["ekman", "goemotions", "sentiment"]), help="Default: ekman.")
+    @click.option("--taxonomy", metavar="NAME", help="ekman (default), goemotions, sentiment, or your own.")
     @click.option("--threshold", type=Threshold(), help="Score from which a label is said. Default: auto, as fitted.")
     @click.option("--scores", type=click.Choice(["none", "top", "all"]), help="all: of all 28 labels. Default: top.")
     @click.option(

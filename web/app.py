@@ -13,6 +13,7 @@ from web import (
     auth,
     checking,
     comparing,
+    figure_pages,
     guard,
     intake,
     metrics,
@@ -22,6 +23,7 @@ from web import (
     previewing,
     problems,
     requestlog,
+    taxonomy_pages,
     tracing,
     trying,
 )
@@ -68,6 +70,8 @@ def create_app(settings: Settings | None = None) -> APIFlask:
     trying.install(app)
     previewing.install(app)
     checking.install(app)
+    taxonomy_pages.install(app)
+    figure_pages.install(app)
     app.extensions[EXTENSION] = State.open(settings)
     return app
 

@@ -19,6 +19,7 @@ from core.results.labels import Labeller
 from core.workers import live_slots
 from web.auth import require_account
 from web.lane_schemas import PreviewOptions, results_of
+from web.reading import with_own
 from web.state import state
 
 SHOWN = 20
@@ -89,7 +90,7 @@ def label_texts(texts: Sequence[str], rows: RowEstimate, options: PreviewOptions
         BadOption: an unknown taxonomy or threshold.
         Unavailable: no worker answers.
     """
-    labeller = Labeller(version_of(state().model), options.reading)
+    labeller = Labeller(with_own(version_of(state().model), options.reading.taxonomy), options.reading)
     chosen = state().lane.fitting(texts[:SAMPLE])
     results: list[dict[str, Any] | None] = [None] * len(texts)
     if not chosen:

@@ -10,7 +10,7 @@ from core.classify_requests import Answer
 from core.registry import ModelVersion
 from core.results import ResultOptions
 from core.results.labels import Labeller, StoredChunk
-from web.schemas import CreateOptions, Word, YesNo
+from web.schemas import TAXONOMY, CreateOptions, Word, YesNo
 
 _RESULT: dict[str, Any] = {
     "emotion": "joy",
@@ -29,7 +29,7 @@ class PreviewOptions(CreateOptions):
     bytes: int | None = Field(
         default=None, ge=1, description="Size of the whole file, if the body is only its beginning."
     )
-    taxonomy: Word | None = Field(default=None, description="`ekman` (default), `goemotions` or `sentiment`.")
+    taxonomy: Word | None = Field(default=None, description=TAXONOMY)
     threshold: Word | None = Field(
         default=None, description="A number from 0 to 1 for every label, or `auto` (fitted)."
     )
@@ -50,7 +50,7 @@ class ClassifyIn(BaseModel):
     )
 
     texts: list[str] = Field(min_length=1, max_length=64, description="1 to 64, together as long as a chunk (32 KiB).")
-    taxonomy: str | None = Field(default=None, description="`ekman` (default), `goemotions` or `sentiment`.")
+    taxonomy: str | None = Field(default=None, description=TAXONOMY)
     threshold: float | str | None = Field(
         default=None, description="A number from 0 to 1 for every label, or `auto` (fitted)."
     )

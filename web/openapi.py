@@ -6,6 +6,7 @@ from typing import Any
 
 from apiflask import APIFlask
 
+from web.figure_charts import NAMES
 from web.schemas import CreateOptions, Problem
 
 PROBLEM = "Problem"
@@ -21,6 +22,15 @@ _RESPONSES = {
     "429": "Too many unfinished jobs.",
     "503": "A part is away; `Retry-After` says when to ask again.",
 }
+
+
+_ID = {"type": "string", "format": "uuid"}
+_PATH_PARTS: dict[str, dict[str, Any]] = {
+    "row": {"type": "integer", "minimum": 1, "maximum": 2**31 - 1},
+    "name": {"type": "string", "minLength": 1},
+    "chart": {"type": "string", "enum": list(NAMES)},
+}
+"""Parts of an address that are no ids."""
 
 
 def configure(app: APIFlask) -> None:
@@ -72,13 +82,18 @@ def _finish_operation(path: str, method: str, operation: dict[str, Any]) -> None
         statuses += ["422"]
     if "{" in path or (path, method) == ("/api/v1/jobs", "get"):  # there: the job in `before`
         statuses += ["404"]
-    if path.endswith((".csv", ".jsonl", ".tsv", ".toml", "/summary", "/review")) or "/rows" in path:
+    if path.endswith((".csv", ".jsonl", ".tsv", ".toml", ".md", ".svg", "/summary", "/review")) or "/rows" in path:
         statuses += ["409"]
     if path.endswith("/words"):
         statuses += ["413"]
     if "requestBody" in operation or path == "/api/v1/preview":
         statuses += ["400", "413"]
     if path.endswith(("/test", "/again")):  # of a webhook that is turned off
+        statuses += ["409"]
+    if path.endswith("/summary"):
+        responses = operation["responses"]
+        responses["202"] = responses["200"] | {"description": "Still being counted; `Retry-After` says when to ask."}
+    if path.startswith("/api/v1/taxonomies") and "requestBody" in operation:
         statuses += ["409"]
     if (path, method) == ("/api/v1/jobs", "post"):
         statuses += ["400", "409", "413", "429"]
@@ -87,10 +102,8 @@ def _finish_operation(path: str, method: str, operation: dict[str, Any]) -> None
     for status in statuses:
         operation["responses"].setdefault(status, {"$ref": f"#/components/responses/problem_{status}"})
     for parameter in operation["parameters"]:
-        if parameter["name"] == "row" and parameter["in"] == "path":
-            parameter |= {"required": True, "schema": {"type": "integer", "minimum": 1, "maximum": 2**31 - 1}}
-        elif parameter["in"] == "path":
-            parameter |= {"required": True, "schema": {"type": "string", "format": "uuid"}}
+        if parameter["in"] == "path":
+            parameter |= {"required": True, "schema": _PATH_PARTS.get(parameter["name"], _ID)}
 
 
 def _problem(description: str) -> dict[str, Any]:

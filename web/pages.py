@@ -12,8 +12,8 @@ from flask import Flask, Response, flash, make_response, redirect, render_templa
 from werkzeug.wrappers import Response as BaseResponse
 
 import core.jobs
-from core import registry
-from core.errors import BadOption, EmobatchError, NotReady, NotSignedIn, Unavailable
+from core import own_taxonomies, registry
+from core.errors import EmobatchError, NotReady, NotSignedIn, Unavailable
 from core.jobs import JobStatus
 from core.preview import PREVIEW_BYTES
 from core.registry import ModelVersion
@@ -183,11 +183,8 @@ class JobView:
         with state().db.transaction(account_id) as db:
             status = core.jobs.get_status(db, account_id, asked)
             model = registry.model_version(db, status.model_sha256)
+            model = own_taxonomies.with_own(db, account_id, model, options.taxonomy)
         taxonomy = options.taxonomy or model.default_taxonomy
-        if taxonomy not in model.taxonomies:
-            raise BadOption(
-                f"taxonomy={taxonomy!r} is unknown.", next_step=f"Use one of: {', '.join(model.taxonomies)}."
-            )
         counts = status.label_counts.get(taxonomy, {})
         return cls(status, model, options, taxonomy, bars(counts, model, taxonomy), colours(model, taxonomy))
 

@@ -16,6 +16,8 @@ from core.table import Overrides
 
 YesNo = Literal["yes", "no"]
 
+TAXONOMY = "`ekman` (default), `goemotions`, `sentiment`, or one of your own: its name, or `name@version`."
+
 
 def _printable(value: str) -> str:
     """Postgres stores no NUL, and an error message should not ring a terminal's bell."""
@@ -78,7 +80,7 @@ class ListOptions(Query):
 class ReadOptions(Query):
     """How to read results. They can be chosen anew for every reading: the model is not run again."""
 
-    taxonomy: Word | None = Field(default=None, description="`ekman` (default), `goemotions` or `sentiment`.")
+    taxonomy: Word | None = Field(default=None, description=TAXONOMY)
     threshold: Word | None = Field(
         default=None, description="A number from 0 to 1 for every label, or `auto` (fitted)."
     )
@@ -209,14 +211,6 @@ class JobsOut(BaseModel):
 
     jobs: list[JobOut]
     next_before: uuid.UUID | None = Field(description="Give it as `before` for the older ones; null at the end.")
-
-
-class SummaryOut(BaseModel):
-    """Counts of one job."""
-
-    rows: dict[str, int]
-    taxonomies: dict[str, dict[str, int]]
-    flags: dict[str, int]
 
 
 class HealthOut(BaseModel):

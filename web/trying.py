@@ -10,7 +10,7 @@ from apiflask import APIBlueprint
 from flask import Flask, render_template, request
 
 from core.classify_requests import Answer
-from core.errors import BadOption, EmobatchError, Unavailable
+from core.errors import EmobatchError, Unavailable
 from core.registry import ModelVersion, version_of
 from core.results import ResultOptions
 from core.results.labels import Labeller, RowLabels, StoredChunk
@@ -18,6 +18,7 @@ from core.states import RowStatus
 from web import problems
 from web.auth import require_account
 from web.present import colours
+from web.reading import choices, own_current, with_own
 from web.state import state
 
 trying = APIBlueprint("trying", __name__, enable_openapi=False)
@@ -82,7 +83,7 @@ def sign_in_first() -> None:
 @trying.get("/try")
 def try_it() -> Any:
     """The page, with nothing typed yet."""
-    return render_template("try.html", text="", taxonomy=state().model.default_taxonomy)
+    return _page("", state().model.default_taxonomy)
 
 
 @trying.post("/try")
@@ -99,14 +100,17 @@ def post_try() -> Any:
         # A wait for a worker is no fault of the page: it is said in its place, not as a server that is away.
         part = render_template("_said.html", said=said, problem=problem)
         return problems.ask_again(part) if is_worth_another else part
-    page = render_template("try.html", text=text, said=said, problem=problem, taxonomy=taxonomy)
+    page = _page(text, taxonomy, said=said, problem=problem)
     return page, problem["status"] if problem else 200
 
 
+def _page(text: str, taxonomy: str, **context: Any) -> str:
+    offered = [(one.value, one.words) for one in choices(version_of(state().model), own_current(), taxonomy)]
+    return render_template("try.html", text=text, taxonomy=taxonomy, choices=offered, **context)
+
+
 def _said(text: str, taxonomy: str) -> Said | None:
-    model = version_of(state().model)
-    if taxonomy not in model.taxonomies:
-        raise BadOption(f"taxonomy={taxonomy!r} is unknown.", next_step=f"Use one of: {', '.join(model.taxonomies)}.")
+    model = with_own(version_of(state().model), taxonomy)
     if not text.strip():
         return None
     return Said.of(model, taxonomy, state().lane.classify(require_account(), [text]))

@@ -61,6 +61,7 @@ def retire_jobs(db: Database, retention_days: int) -> None:
             changed(session, "DELETE FROM row_poison WHERE job_id = :id", values)
             changed(session, "DELETE FROM review WHERE job_id = :id", values)
             changed(session, "DELETE FROM correction WHERE job_id = :id", values)
+            changed(session, "DELETE FROM figure WHERE job_id = :id", values)
             deleted = changed(
                 session,
                 """

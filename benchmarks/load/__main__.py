@@ -3,9 +3,9 @@
 import sys
 
 from benchmarks import single
-from benchmarks.load import churn, polling, transfers
+from benchmarks.load import churn, figures, polling, transfers
 
-PARTS = {"poll": polling.measure, "transfers": transfers.measure, "churn": churn.measure}
+PARTS = {"poll": polling.measure, "transfers": transfers.measure, "churn": churn.measure, "figures": figures.measure}
 
 if __name__ == "__main__":
-    sys.exit(single.run("load", "Pollers, slow transfers, and tables after many jobs have come and gone.", PARTS))
+    sys.exit(single.run("load", "Pollers, slow transfers, tables after many jobs, the summary of a large job.", PARTS))

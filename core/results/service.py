@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import orjson
 from sqlalchemy import select
 
-from core import jobs, registry
+from core import jobs, own_taxonomies, registry
 from core.db import Database
 from core.errors import BadOption, NotReady
 from core.models import Job, Upload
@@ -61,7 +61,7 @@ class Results:
         Raises:
             NotFound: unknown, or another account's.
             NotReady: still running and not `partial`, expired, or ended before any row was read.
-            BadOption: the model has no such taxonomy.
+            BadOption: neither the model nor the account has such a taxonomy.
         """
         with self._db.transaction(account_id) as session:
             row = session.execute(
@@ -73,6 +73,7 @@ class Results:
                 raise jobs.no_such_job()
             job, upload = row.Job, row.Upload
             model = registry.model_version(session, job.model_sha256)
+            model = own_taxonomies.with_own(session, account_id, model, options.taxonomy)
         state = JobState(job.state)
         if state is JobState.EXPIRED or upload is None:
             raise NotReady("The results have expired and were removed.", next_step="Upload the file again.")
@@ -101,9 +102,9 @@ class JobResults:
     ) -> None:
         self._db = db
         self._storage = storage
-        self._source = source
-        self._labeller = labeller
-        self._job = job
+        self._source = self.source = source
+        self._labeller = self.labeller = labeller
+        self._job = self.job = job
         self._columns = columns
         self._keys = _unique(source.format.header)
 

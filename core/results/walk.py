@@ -77,6 +77,11 @@ def walk(db: Database, source: JobSource) -> Iterator[list[ChunkView]]:
 
 def _view(row: Any) -> ChunkView:
     stored = None if row.status is None else StoredChunk(row.logits, row.status, row.flags, row.detail)
+    return view(row, stored)
+
+
+def view(row: Any, stored: StoredChunk | None = None) -> ChunkView:
+    """A row of the ledger's table of chunks, with a result or without."""
     return ChunkView(row.chunk_no, row.first_row, row.first_line, row.n_rows, row.byte_start, row.byte_end, stored)
 
 

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 TOKEN = "a-token"
 ROUTES = {
@@ -35,6 +35,11 @@ ROUTES = {
     ("GET", r"/jobs/([^/]+)/compare/([^/]+)"): "compare",
     ("GET", r"/models"): "models",
     ("POST", r"/classify"): "classify",
+    ("GET", r"/taxonomies"): "taxonomies",
+    ("GET", r"/taxonomies/([^/]+)"): "taxonomy",
+    ("PUT", r"/taxonomies/([^/]+)"): "change_taxonomy",
+    ("POST", r"/taxonomies"): "make_taxonomy",
+    ("DELETE", r"/taxonomies/([^/]+)"): "delete_taxonomy",
 }
 
 
@@ -90,6 +95,7 @@ class FakeApi:
         self.swallow = 0
         """Results that are missing from an answer of `classify`."""
         self.jobs: dict[str, dict[str, Any]] = {}
+        self.taxonomies: dict[str, dict[str, Any]] = {}
         self.keys: dict[str, tuple[bytes, dict[str, Any]]] = {}
 
     def count(self, method: str, ending: str = "") -> int:
@@ -207,6 +213,32 @@ class FakeApi:
         old = {"name": "small", "version": "1.0.0", "sha256": "b" * 64, "default": False, "workers": 0}
         return _json({"models": [own, old]})
 
+    def _taxonomies(self, asked: Asked) -> Answer:
+        return _json({"taxonomies": [*self.taxonomies.values()]})
+
+    def _taxonomy(self, asked: Asked, name: str) -> Answer:
+        name = unquote(name)
+        if name not in self.taxonomies:
+            return problem(404, "not_found", "There is no such taxonomy.")
+        return _json(self.taxonomies[name])
+
+    def _make_taxonomy(self, asked: Asked) -> Answer:
+        return self._save_taxonomy(asked, json.loads(asked.body)["name"])
+
+    def _change_taxonomy(self, asked: Asked, name: str) -> Answer:
+        known = unquote(name) in self.taxonomies
+        return self._save_taxonomy(asked, unquote(name)) if known else problem(404, "not_found")
+
+    def _save_taxonomy(self, asked: Asked, name: str) -> Answer:
+        version = self.taxonomies.get(name, {"version": 0})["version"] + 1
+        kept = {"name": name, "version": version, "reference": f"{name}@{version}", "deleted": False}
+        self.taxonomies[name] = kept | json.loads(asked.body)
+        return _json(self.taxonomies[name])
+
+    def _delete_taxonomy(self, asked: Asked, name: str) -> Answer:
+        del self.taxonomies[unquote(name)]
+        return Answer(204)
+
     def _classify(self, asked: Asked) -> Answer:
         texts = json.loads(asked.body)["texts"]
         if not 1 <= len(texts) <= 64 or sum(map(len, texts)) > 32_768:
@@ -257,7 +289,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
         self.connection.shutdown(socket.SHUT_RDWR)
 
-    do_GET = do_POST = do_DELETE = _serve  # noqa: N815 - the names that http.server calls
+    do_GET = do_POST = do_PUT = do_DELETE = _serve  # noqa: N815 - the names that http.server calls
 
     def log_message(self, *_: object) -> None:
         """Says nothing."""

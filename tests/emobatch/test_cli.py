@@ -168,7 +168,7 @@ MISTAKES = [
     (("label",), "Missing argument 'IN.csv'"),
     (("label", "reviews.csv", "--threshold", "1.5"), "'1.5' is neither a number from 0 to 1 nor auto"),
     (("label", "reviews.csv", "--threshold", "nan"), "'nan' is neither a number from 0 to 1 nor auto"),
-    (("label", "reviews.csv", "--taxonomy", "plutchik"), "'plutchik' is not one of"),
+    (("label", "reviews.csv", "--taxonomy", "plutchik"), "There is no such taxonomy"),
     (("label", "reviews.csv", "--scores", "some"), "'some' is not one of"),
     (("label", "reviews.csv", "-o", "reviews.csv"), "The output would overwrite the input"),
     (("label", "reviews.csv", "-o", "no/folder/out.csv"), "There is no folder"),

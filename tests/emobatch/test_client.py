@@ -456,3 +456,15 @@ def test_no_proxy_stands_between_us_and_this_machine(api: FakeApi, monkeypatch):
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     with Client(f"{api.url}/sign-in?token={TOKEN}") as client:
         assert client.jobs().jobs == ()
+
+
+def test_taxonomies(api, client):
+    made = client.taxonomies.save("my moods", {"cross": ["anger", "annoyance"], "none": ["neutral"]})
+    assert (made.reference, made.groups["cross"]) == ("my moods@1", ("anger", "annoyance"))
+    assert client.taxonomies.get("my moods") == made
+    assert client.taxonomies.save("my moods", {"cross": ["anger"]}).version == 2
+    made = client.taxonomies.get("my moods")
+    assert client.taxonomies.list() == (made,)
+    client.taxonomies.delete("my moods")
+    with pytest.raises(errors.NotFound):
+        client.taxonomies.get("my moods")

@@ -92,6 +92,16 @@ def two_accounts(db):
                 values,
             )
             session.execute(
+                text("INSERT INTO taxonomy (account_id, name, version, groups) VALUES (:id, 'moods', 1, '[]')"), values
+            )
+            session.execute(
+                text(
+                    "INSERT INTO figure (job_id, key, account_id, next_chunk, rows_done, complete, state)"
+                    " VALUES (:job, 'k', :id, 1, 1, true, '')"
+                ),
+                values,
+            )
+            session.execute(
                 text(
                     "INSERT INTO row_poison (job_id, row_no, account_id, code, crashes) VALUES (:job, 1, :id, 'x', 1)"
                 ),
@@ -100,7 +110,7 @@ def two_accounts(db):
     return mine, theirs
 
 
-TABLES = ["upload", "job", "chunk", "result_chunk", "row_poison", "idempotency", "result_row"]
+TABLES = ["upload", "job", "chunk", "result_chunk", "row_poison", "idempotency", "taxonomy", "figure", "result_row"]
 
 
 @pytest.mark.parametrize("table", TABLES)

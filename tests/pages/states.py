@@ -274,6 +274,55 @@ def server_away(stage: Stage) -> None:
     stage.see("#offline:visible")
 
 
+# --- a job in figures -----------------------------------------------------------------------------------------------
+
+
+@state
+def summary(stage: Stage) -> None:
+    job_id = stage.send_and_wait()
+    stage.go(f"/jobs/{job_id}/summary")
+    stage.see("#figures .chart")
+
+
+@state
+def summary_by_month(stage: Stage) -> None:
+    job_id = stage.send_and_wait()
+    stage.go(f"/jobs/{job_id}/summary?taxonomy=goemotions&threshold=0.3&by=date&label=fear")
+    stage.see("#by-label .chart")
+
+
+@state
+def summary_too_early(stage: Stage) -> None:
+    stage.workers.hold()
+    job_id = stage.send(stage.many("waits.csv"))
+    stage.go(f"/jobs/{job_id}/summary")
+    stage.see("text=not finished")
+
+
+@state
+def taxonomies_none(stage: Stage) -> None:
+    stage.workers.sql("DELETE FROM taxonomy")
+    stage.go("/taxonomies")
+    stage.see("text=None yet")
+
+
+@state
+def taxonomies(stage: Stage) -> None:
+    stage.workers.sql("DELETE FROM taxonomy")
+    stage.go("/taxonomies/new?from=sentiment")
+    stage.page.fill("#name", "feelings about us")
+    stage.page.get_by_role("button", name="Save").click()
+    stage.see(".taxonomy")
+
+
+@state
+def taxonomy_refused(stage: Stage) -> None:
+    stage.go("/taxonomies/new?from=ekman")
+    stage.page.fill("#name", "a/b")
+    stage.page.get_by_role("button", name="Save").click()
+    stage.see("[role=alert]")
+
+
 # --- the rest -------------------------------------------------------------------------------------------------------
 
 

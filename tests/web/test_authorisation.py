@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from core import accounts, deliveries, keys, passwords, webhooks
+from core import accounts, deliveries, keys, own_taxonomies, passwords, registry, webhooks
 from core.models import User
 from core.review.reviews import Reviews
 from core.states import Role, Scope
@@ -42,6 +42,7 @@ OPEN, READ, WRITE, ADMIN = (Route(takes) for takes in Takes)
 
 ROW = 3
 """An empty one of `CSV`: nobody has to be asked about it."""
+GROUPS = [{"label": "cross", "members": ["anger"]}]
 
 FORM = {"data": {"file": "x"}, "content_type": "multipart/form-data"}
 
@@ -78,6 +79,14 @@ ROUTES = {
     "POST /api/v1/jobs/<job_id>/again": WRITE,
     "GET /api/v1/jobs/<job_id>/compare/<other_id>": READ,
     "GET /api/v1/jobs/<job_id>/compare/<other_id>/changes.csv": READ,
+    "GET /api/v1/jobs/<job_id>/summary.md": READ,
+    "GET /api/v1/jobs/<job_id>/summary/<chart>.svg": READ,
+    "GET /api/v1/jobs/<job_id>/summary/<chart>.csv": READ,
+    "GET /api/v1/taxonomies": READ,
+    "POST /api/v1/taxonomies": Route(Takes.WRITE, {"json": {"name": "", "groups": []}}),
+    "GET /api/v1/taxonomies/<name>": READ,
+    "PUT /api/v1/taxonomies/<name>": Route(Takes.WRITE, {"json": {"groups": GROUPS}}),
+    "DELETE /api/v1/taxonomies/<name>": WRITE,
     "POST /api/v1/classify": Route(Takes.WRITE, {"json": {"texts": []}}),
     "POST /api/v1/preview": Route(Takes.WRITE, {"data": b""}),
     "POST /api/v1/webhooks": Route(Takes.WRITE, {"json": {"url": "https://127.0.0.1/"}}),
@@ -97,6 +106,12 @@ ROUTES = {
     "GET /jobs/<job_id>": READ,
     "GET /jobs/<job_id>/live": READ,
     "GET /jobs/<job_id>/rows": READ,
+    "GET /jobs/<job_id>/summary": READ,
+    "GET /taxonomies": READ,
+    "GET /taxonomies/new": READ,
+    "POST /taxonomies": Route(Takes.WRITE, {"data": {"name": ""}}),
+    "GET /taxonomies/<name>": READ,
+    "POST /taxonomies/<name>/delete": WRITE,
     "POST /jobs/<job_id>/cancel": WRITE,
     "POST /jobs/<job_id>/delete": WRITE,
     "GET /jobs/<job_id>/check": READ,
@@ -199,6 +214,8 @@ class Ground:
             "row": lambda: ROW,
             "webhook_id": self._webhook,
             "delivery_id": self._delivery,
+            "name": self._taxonomy,
+            "chart": lambda: "top",
         }
 
     def _webhook(self) -> uuid.UUID:
@@ -210,12 +227,19 @@ class Ground:
         with self.installation.db.transaction() as session:
             return deliveries.send_test(session, self.ours, webhook_id).id
 
+    def _taxonomy(self) -> str:
+        name = f"moods {uuid.uuid4().hex[:8]}"
+        model = registry.version_of(self.installation.model)
+        with self.installation.db.transaction() as session:
+            own_taxonomies.save(session, self.ours, name, [("cross", ["anger"])], model, new=True)
+        return name
+
     def _finished_job(self) -> uuid.UUID:
         job_id = self.installation.accept(CSV)
         self.installation.run()
         Reviews(self.installation.web_db).draw(self.ours, job_id, size=10)
         with self.installation.db.transaction() as session:
-            session.execute(text("UPDATE review_row SET row_no = :row WHERE place = 1"), {"row": ROW})
+            session.execute(text("UPDATE review_row SET row_no = :row WHERE row_no = 4"), {"row": ROW})
         return job_id
 
     def ask(self, who: str, method: str, path: str, route: Route):

@@ -9,7 +9,9 @@ from web.api.preview import previews
 from web.api.results import results
 from web.api.reviews import reviews
 from web.api.rows import row_api
+from web.api.summary import summaries
 from web.api.system import system
+from web.api.taxonomies import taxonomies
 from web.api.versions import versions
 from web.api.webhooks import webhooks
 
@@ -22,10 +24,12 @@ def install(app: APIFlask) -> None:
         jobs,
         results,
         row_api,
+        summaries,
         reviews,
         corrections,
         classify,
         previews,
+        taxonomies,
         versions,
         webhooks,
         system,

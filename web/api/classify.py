@@ -11,6 +11,7 @@ from core.registry import version_of
 from core.results.labels import Labeller
 from web.auth import require_account
 from web.lane_schemas import ClassifyIn, ClassifyOut
+from web.reading import with_own
 from web.state import state
 
 TAG = {"name": "Classify", "description": "A few texts, labelled while you wait."}
@@ -37,6 +38,7 @@ def post_classify(asked: ClassifyIn) -> Any:
     Workers answer this before they go on with a job. The texts are kept until they are scored and the labels until they
     are sent; then both are deleted.
     """
-    model, options = version_of(state().model), asked.options
+    options = asked.options
+    model = with_own(version_of(state().model), options.taxonomy)
     Labeller(model, options)  # an unknown taxonomy is told before anybody waits
     return ClassifyOut.of(model, options, state().lane.classify(require_account(), asked.texts))

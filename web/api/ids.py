@@ -34,6 +34,6 @@ def links(job_id: uuid.UUID) -> Links:
         results_csv=to("results.get_csv"),
         results_jsonl=to("results.get_jsonl"),
         rows=to("row_api.get_rows"),
-        summary=to("results.get_summary"),
+        summary=to("summary.get_summary"),
         page=to("pages.job"),
     )

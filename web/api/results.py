@@ -1,4 +1,4 @@
-"""What came out: files, pages of rows, counts."""
+"""What came out: files and pages of rows."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from werkzeug.http import quote_header_value
 from core.results import JobResults, ResultOptions
 from web.api.ids import as_job_id
 from web.auth import require_account
-from web.schemas import CsvOptions, FileOptions, ReadOptions, SummaryOut
+from web.schemas import CsvOptions, FileOptions, ReadOptions
 from web.state import state
 
-TAG = {"name": "Results", "description": "Files, pages of rows and counts, read with any taxonomy."}
+TAG = {"name": "Results", "description": "Files and pages of rows, read with any taxonomy."}
 
 results = APIBlueprint("results", __name__, tag=TAG)
 
@@ -53,13 +53,6 @@ def get_jsonl(job_id: str, options: FileOptions) -> Any:
     """Download the labelled rows as JSON lines."""
     found = open_results(job_id, options, partial=options.partial == "yes")
     return download(job_id, found.jsonl(), f"{found.stem}.jsonl", "application/jsonl")
-
-
-@results.get("/jobs/<job_id>/summary")
-@results.output(SummaryOut)
-def get_summary(job_id: str) -> Any:
-    """Count rows by status and by label, also while the job is running."""
-    return open_results(job_id, ReadOptions(), partial=True).summary()
 
 
 def open_results(job_id: str, options: ReadOptions, *, partial: bool) -> JobResults:
