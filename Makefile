@@ -122,7 +122,7 @@ fairness: $(VENV)/.bench  ## how long small jobs wait for big ones, how evenly a
 machines: $(VENV)/.bench  ## a job across four network namespaces, cut and healed; needs root
 	@$(BIN)/python -m benchmarks.machines
 
-load: $(VENV)/.bench  ## 500 pollers, slow transfers, jobs that come and go: a quarter of an hour
+load: $(VENV)/.bench  ## 500 pollers, slow transfers, jobs that come and go, a table of a million rows: a quarter of an hour
 	@$(BIN)/python -m benchmarks.load
 
 soak: $(VENV)/.bench  ## half an hour with a random fault a minute, every row judged (MINUTES=n)

@@ -33,6 +33,7 @@ from emobatch.lazy import LazyGroup
 from emobatch.options import DASH, json_option, reading_options, view_options, where_options
 from emobatch.output import Output
 from emobatch.progress import Display
+from emobatch.rows_command import rows_command
 
 FILE = click.Path(path_type=Path)
 
@@ -234,6 +235,7 @@ def up(port: int | None, workers: int | None, also: tuple[str, ...]) -> ExitCode
     return ExitCode(local.serve(port, workers, also))
 
 
+cli.add_command(rows_command)
 cli.add_command(LazyGroup("emobatch.admin", "admin", extra="core", short_help="Look after an installation."))
 cli.add_command(check)
 cli.add_command(corrections)

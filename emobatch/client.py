@@ -21,16 +21,17 @@ from core.errors import NotFound
 from emobatch.body import BLOCK, Progress, blocks, name_of, opened
 from emobatch.connection import Connection, filename_of, read
 from emobatch.figures import VIEW, summary
-from emobatch.job import AcceptedJob, Job, JobPage, RowPage, View
+from emobatch.job import AcceptedJob, Job, JobPage, View
 from emobatch.output import Output
 from emobatch.query import given, job_path, yes_no
 from emobatch.retry import Patience
 from emobatch.reviews import Reviews
+from emobatch.row_reading import RowReading
 from emobatch.taxonomies import Taxonomies
 from emobatch.texts import TextLabels, batches, results_from
 
 
-class Client:
+class Client(RowReading):
     """One server, signed in to. Use it as a context manager, or `close` it.
 
     Every method raises the `core.errors` class that the server names, `emobatch.errors.Unreachable` if there was no
@@ -275,27 +276,6 @@ class Client:
 
             name = self._connection.persist(attempt)
             return output.settle(name or f"{job_id}.labelled.{form}")
-
-    def rows(
-        self,
-        job_id: str,
-        view: View | None = None,
-        *,
-        after: int = 0,
-        limit: int = 50,
-        label: str | None = None,
-        status: str | None = None,
-    ) -> RowPage:
-        """Labelled rows after data row `after`, at most `limit`.
-
-        Args:
-            label: only rows with this emotion, in the taxonomy of `view`.
-            status: only rows that are ``ok``, ``empty`` or ``failed``.
-        """
-        params = {"after": after, "limit": limit, "label": label, "status": status}
-        params |= (view or View()).params()
-        response = self._connection.repeat("GET", job_path(job_id, "rows"), params=given(params))
-        return read(response, lambda page: RowPage(tuple(page["rows"]), page["next_after"]))
 
     def summary(self, job_id: str, view: View = VIEW, *, by: str = "", rows: bool = False) -> Mapping[str, Any]:
         """A job in figures, by a column, with rows that stand for labels: see `emobatch.figures.summary`."""

@@ -121,14 +121,6 @@ class JobPage:
 
 
 @dataclass(frozen=True)
-class RowPage:
-    """Some labelled rows, as in the API's JSON Lines; `next_after` asks for those after, None: there are none."""
-
-    rows: tuple[Mapping[str, Any], ...]
-    next_after: int | None
-
-
-@dataclass(frozen=True)
 class View:
     """How results are to be read; all of it can be changed at any time, without running the model again.
 

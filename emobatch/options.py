@@ -52,12 +52,17 @@ def where_options(command: Command) -> Command:
 def view_options(command: Command) -> Command:
     """How results are read, as the arguments `view` and `output_encoding`."""
 
+    return click.option(
+        "--output-encoding", type=click.Choice(["utf-8", "same"]), help="same: the input's own. Default: utf-8."
+    )(label_options(command))
+
+
+def label_options(command: Command) -> Command:
+    """How labels are read, as the argument `view`."""
+
     @click.option("--taxonomy", metavar="NAME", help="ekman (default), goemotions, sentiment, or your own.")
     @click.option("--threshold", type=Threshold(), help="Score from which a label is said. Default: auto, as fitted.")
     @click.option("--scores", type=click.Choice(["none", "top", "all"]), help="all: of all 28 labels. Default: top.")
-    @click.option(
-        "--output-encoding", type=click.Choice(["utf-8", "same"]), help="same: the input's own. Default: utf-8."
-    )
     @wraps(command)
     def gathered(
         *arguments: Any, taxonomy: str | None, threshold: float | None, scores: str | None, **rest: Any

@@ -23,6 +23,7 @@ from web import (
     previewing,
     problems,
     requestlog,
+    row_pages,
     taxonomy_pages,
     tracing,
     trying,
@@ -67,6 +68,7 @@ def create_app(settings: Settings | None = None) -> APIFlask:
     api.install(app)
     pages.install(app)
     comparing.install(app)
+    row_pages.install(app)
     trying.install(app)
     previewing.install(app)
     checking.install(app)

@@ -13,26 +13,24 @@ from werkzeug.wrappers import Response as BaseResponse
 
 import core.jobs
 from core import own_taxonomies, registry
-from core.errors import EmobatchError, NotReady, NotSignedIn, Unavailable
+from core.errors import BadOption, EmobatchError, NotSignedIn, Unavailable
 from core.jobs import JobStatus
 from core.preview import PREVIEW_BYTES
 from core.registry import ModelVersion
-from core.results import Page, ResultOptions
 from web import auth, problems
 from web.api.ids import as_job_id
 from web.auth import require_account
 from web.comparing import Versions, on_hand
 from web.intake import create_job
 from web.present import Bar, bars, colours, deleted
-from web.row_schemas import RowsOptions
 from web.schemas import CreateOptions, ListOptions, parse
 from web.state import state
+from web.tables import Table, TableOptions, options_in
 
 pages = APIBlueprint("pages", __name__, enable_openapi=False)
 
 RECENT_JOBS = 5
 JOBS_A_PAGE = 25
-ROWS_A_PAGE = 25
 
 OPEN = frozenset({"pages.sign_in", "pages.post_sign_in", "pages.sign_out", "pages.docs", "pages.favicon"})
 
@@ -166,7 +164,7 @@ class JobView:
 
     status: JobStatus
     model: ModelVersion
-    options: RowsOptions
+    options: TableOptions
     taxonomy: str
     bars: list[Bar]
     colours: dict[str, str]
@@ -178,7 +176,7 @@ class JobView:
         Raises:
             NotFound, BadOption: the id or an option is wrong.
         """
-        options = parse(RowsOptions, request.args)
+        options = options_in(request.args)
         account_id, asked = require_account(), as_job_id(job_id)
         with state().db.transaction(account_id) as db:
             status = core.jobs.get_status(db, account_id, asked)
@@ -188,20 +186,9 @@ class JobView:
         counts = status.label_counts.get(taxonomy, {})
         return cls(status, model, options, taxonomy, bars(counts, model, taxonomy), colours(model, taxonomy))
 
-    def rows(self) -> Page | None:
-        """Some labelled rows; None where there are none to read.
-
-        Raises:
-            BadOption: a taxonomy, threshold or label is unknown.
-        """
-        chosen = ResultOptions.parse(self.options.taxonomy, self.options.threshold)
-        try:
-            found = state().results.open(require_account(), self.status.id, chosen, partial=True)
-        except NotReady:
-            return None
-        return found.page(
-            self.options.query, limit=ROWS_A_PAGE, cursor=self.options.cursor, after_row=self.options.after
-        )
+    def rows(self) -> Table | None:
+        """Some labelled rows; None where there are none to read. Raises BadOption for an option that is wrong."""
+        return Table.of(self)
 
     @property
     def etag(self) -> str:
@@ -241,11 +228,21 @@ def _unless_seen(response: Response, etag: str) -> BaseResponse:
 
 @pages.get("/jobs/<job_id>/rows")
 def rows(job_id: str) -> Any:
-    """The table of rows, for htmx; anybody else gets the page it is part of."""
-    view = JobView.load(job_id)
+    """The table of rows, for htmx: all of it, or what a question found; anybody else gets the page it is part of."""
     if "HX-Request" not in request.headers:
-        return redirect(view.address("pages.job"))
-    return render_template("_rows.html", view=view, status=view.status, rows=view.rows())
+        return redirect(JobView.load(job_id).address("pages.job"))
+    if request.headers.get("HX-Target") != "rows-found":
+        view = JobView.load(job_id)
+        return render_template("_rows.html", view=view, status=view.status, rows=view.rows())
+    try:
+        view = JobView.load(job_id)
+        found, problem = view.rows(), None
+    except BadOption as error:
+        # A filter that says nothing sensible is told in the table's place.
+        return render_template("_found.html", rows=None, problem=problems.of_error(error), fragment=True)
+    part = render_template("_found.html", view=view, status=view.status, rows=found, problem=problem, fragment=True)
+    # What is asked for stands in the address, so that it can be kept, sent, and loaded anew.
+    return part, {"HX-Replace-Url": view.address("pages.job", paused=None) + "#rows"}
 
 
 @pages.post("/jobs/<job_id>/cancel")

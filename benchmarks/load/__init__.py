@@ -1,1 +1,1 @@
-"""Many at once: pollers, slow transfers, tables after many jobs came and went. ``python -m benchmarks.load``."""
+"""Many at once: pollers, slow transfers, many jobs, a table of a million rows. ``python -m benchmarks.load``."""

@@ -3,9 +3,16 @@
 import sys
 
 from benchmarks import single
-from benchmarks.load import churn, figures, polling, transfers
+from benchmarks.load import churn, figures, polling, table, transfers
 
-PARTS = {"poll": polling.measure, "transfers": transfers.measure, "churn": churn.measure, "figures": figures.measure}
+PARTS = {
+    "poll": polling.measure,
+    "transfers": transfers.measure,
+    "churn": churn.measure,
+    "figures": figures.measure,
+    "table": table.measure,
+}
+DESCRIBED = "Pollers, slow transfers, tables after many jobs, the summary and the table of rows of a large job."
 
 if __name__ == "__main__":
-    sys.exit(single.run("load", "Pollers, slow transfers, tables after many jobs, the summary of a large job.", PARTS))
+    sys.exit(single.run("load", DESCRIBED, PARTS))

@@ -100,14 +100,17 @@ class Hits(Column):
         budget_s: float,
         enough: Callable[[], bool],
     ) -> None:
-        """Looks through chunks in the order given, batch by batch, at least one, until that is `enough` or time is up.
+        """Looks through chunks in the order given, batch by batch, until that is `enough` or time is up.
+
+        Args:
+            budget_s: 0: nothing is looked through, else at least a batch.
 
         Raises:
             StorageMissing, Unavailable: the file cannot be read.
         """
         until = time.monotonic() + budget_s
         for at in range(0, len(chunks), BATCH):
-            if enough() or (at and time.monotonic() >= until):
+            if enough() or not budget_s or (at and time.monotonic() >= until):
                 return
             batch = [places.chunk(number) for number in sorted(chunks[at : at + BATCH])]
             for chunk, data, start in ranges(storage, source, batch):

@@ -30,6 +30,8 @@ ROUTES = {
     ("POST", r"/jobs/([^/]+)/cancel"): "cancel",
     ("GET", r"/jobs/([^/]+)/results\.(?:csv|jsonl)"): "results",
     ("GET", r"/jobs/([^/]+)/rows"): "rows",
+    ("GET", r"/jobs/([^/]+)/rows/(\d+)"): "row",
+    ("GET", r"/jobs/([^/]+)/rows/(\d+)/words"): "words",
     ("GET", r"/jobs/([^/]+)/summary"): "summary",
     ("POST", r"/jobs/([^/]+)/again"): "again",
     ("GET", r"/jobs/([^/]+)/compare/([^/]+)"): "compare",
@@ -94,6 +96,8 @@ class FakeApi:
         self.result = b"text,emotion\r\nfine,joy\r\n"
         self.swallow = 0
         """Results that are missing from an answer of `classify`."""
+        self.rows: list[dict[str, Any]] = []
+        """What `rows` gives, two a page, where a test wants others than one that failed."""
         self.jobs: dict[str, dict[str, Any]] = {}
         self.taxonomies: dict[str, dict[str, Any]] = {}
         self.keys: dict[str, tuple[bytes, dict[str, Any]]] = {}
@@ -187,7 +191,18 @@ class FakeApi:
         return Answer(200, self.result, {"Content-Type": "text/csv", "Content-Disposition": name})
 
     def _rows(self, asked: Asked, job_id: str) -> Answer:
+        if self.rows:
+            at = int(asked.query.get("cursor", "0"))
+            more = str(at + 2) if at + 2 < len(self.rows) else None
+            page = {"rows": self.rows[at : at + 2], "next": more, "next_after": None, "total": len(self.rows)}
+            return _json(page)
         return _json({"rows": [{"row": 5, "line": 7, "row_status": "failed: crashed the model"}], "next_after": 5})
+
+    def _row(self, asked: Asked, job_id: str, row: str) -> Answer:
+        return _json({"row": int(row), "scores": {"joy": 0.9}, "taxonomies": {}})
+
+    def _words(self, asked: Asked, job_id: str, row: str) -> Answer:
+        return _json({"row": int(row), "label": asked.query.get("label", "joy"), "words": []})
 
     def _summary(self, asked: Asked, job_id: str) -> Answer:
         return _json({"rows": {"total": 1}, "taxonomies": {"ekman": {"joy": 1}}})

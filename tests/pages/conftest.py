@@ -20,8 +20,8 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 FLAGS += ["--disable-component-update", "--disable-sync"]
 
-# An answer of ours that is an error, and a request that a test cut off, are reported by the browser itself.
-EXPECTED = ("status of 4", "net::ERR_FAILED", "htmx:sendError", "htmx:afterRequest")
+# An answer of ours that is an error, a request that a test cut off or a newer one replaced: the browser reports them.
+EXPECTED = ("status of 4", "net::ERR_FAILED", "htmx:sendError", "htmx:sendAbort", "htmx:afterRequest")
 
 
 @pytest.fixture(scope="session")

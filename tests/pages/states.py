@@ -323,6 +323,53 @@ def taxonomy_refused(stage: Stage) -> None:
     stage.see("[role=alert]")
 
 
+# --- rows -----------------------------------------------------------------------------------------------------------
+
+
+@state
+def rows_filtered(stage: Stage) -> None:
+    job_id = stage.send_and_wait()
+    stage.go(f"/jobs/{job_id}?listed=joy&sort=score&columns=2%2C3&min_score=0.2")
+    stage.see("#rows-found .own")
+
+
+@state
+def rows_search_stopped(stage: Stage) -> None:
+    job_id = stage.send(stage.many("search.csv"))
+    stage.wait_for_title("Done")
+    stage.go(f"/jobs/{job_id}?search=that+nobody+wrote&paused=yes")
+    stage.see("#rows-go-on")
+
+
+@state
+def rows_search_none(stage: Stage) -> None:
+    job_id = stage.send_and_wait()
+    stage.go(f"/jobs/{job_id}?search=xylophone")
+    stage.see("#rows-found .nothing")
+
+
+@state
+def row(stage: Stage) -> None:
+    job_id = stage.send_and_wait()
+    stage.go(f"/jobs/{job_id}/rows/3")
+    stage.see("#ask-words")
+
+
+@state
+def row_words(stage: Stage) -> None:
+    row(stage)
+    stage.page.click("#ask-words")
+    stage.see("#words .marked")
+
+
+@state
+def row_no_worker(stage: Stage) -> None:
+    row(stage)
+    stage.workers.lose()
+    stage.page.click("#ask-words")
+    stage.see("#words [role=alert]")
+
+
 # --- the rest -------------------------------------------------------------------------------------------------------
 
 

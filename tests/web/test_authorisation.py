@@ -112,6 +112,8 @@ ROUTES = {
     "POST /taxonomies": Route(Takes.WRITE, {"data": {"name": ""}}),
     "GET /taxonomies/<name>": READ,
     "POST /taxonomies/<name>/delete": WRITE,
+    "GET /jobs/<job_id>/rows/<int:row>": READ,
+    "GET /jobs/<job_id>/rows/<int:row>/words": READ,
     "POST /jobs/<job_id>/cancel": WRITE,
     "POST /jobs/<job_id>/delete": WRITE,
     "GET /jobs/<job_id>/check": READ,
