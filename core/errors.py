@@ -13,14 +13,18 @@ Each error says what is wrong, where (data row and file line, column), and what 
     │   ├── RecordTooLong            one record over the limit
     │   ├── BadOption                an option out of range
     │   ├── BadGzip                  a gzip file came damaged
+    │   ├── ChecksumMismatch         bytes came with a checksum that is not theirs
     │   └── UploadDamaged            the bytes stored are not the bytes sent
     │       └── StorageMissing           ... they are not there at all
     ├── LimitExceeded            a size, count or rate over what is allowed
+    │   └── TooMany                  ... a count: waiting helps, another file does not
     ├── NotFound                 no such thing, or not yours
     ├── NotReady                 it exists, but not yet in a state for this
     ├── Conflict                 the request collides with another
     │   ├── KeyInProgress            the same Idempotency-Key is being answered
-    │   └── KeyReused                the Idempotency-Key came with another body
+    │   ├── KeyReused                the Idempotency-Key came with another body
+    │   ├── WrongOffset              bytes for another place than the end of what is there
+    │   └── Locked                   another request is writing to the same file
     ├── NotSignedIn              no valid token, key or session
     ├── NotAllowed               signed in, but not allowed to do this
     └── Unavailable              a part we depend on does not answer; try again
@@ -175,6 +179,12 @@ class BadGzip(InputError):
     code = "bad_gzip"
 
 
+class ChecksumMismatch(InputError):
+    """The bytes that came are not those that the sender made the checksum of."""
+
+    code = "checksum_mismatch"
+
+
 class UploadDamaged(InputError):
     """The stored bytes are not the bytes that were sent."""
 
@@ -191,6 +201,12 @@ class LimitExceeded(EmobatchError):
     """A size, a count or a rate over what is allowed."""
 
     code = "limit_exceeded"
+
+
+class TooMany(LimitExceeded):
+    """A limit on how many, not on how much: waiting helps, another file does not."""
+
+    code = "too_many"
 
 
 class NotFound(EmobatchError):
@@ -221,6 +237,18 @@ class KeyReused(Conflict):
     """The Idempotency-Key was used before with another request."""
 
     code = "idempotency_key_reused"
+
+
+class WrongOffset(Conflict):
+    """The bytes sent belong to another place than the end of those that are there."""
+
+    code = "wrong_offset"
+
+
+class Locked(Conflict):
+    """Another request is writing to the same file; ask again in a moment."""
+
+    code = "locked"
 
 
 class NotSignedIn(EmobatchError):

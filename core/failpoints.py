@@ -32,6 +32,9 @@ NAMES = frozenset(
         "isolated",  # a row to be tried alone is written down, the engine not yet asked
         "ingest-slice",  # chunks are cut, in memory
         "upload-stored",  # the file is in storage under its key, its job not yet in the ledger
+        "piece-arriving",  # a block of a file that comes by pieces is written, not yet safe
+        "piece-stored",  # a piece is in storage, the ledger does not know yet
+        "transfer-settled",  # the job of such a file exists, its transfer does not know yet
         "download",  # a batch of results is read, the next one not yet
     }
 )

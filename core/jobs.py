@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, exists, func, select, text, update
+from sqlalchemy import bindparam, func, select, text, update
 from sqlalchemy.orm import Session
 
 from core.errors import NotFound
 from core.ledger import RATE_TAU_S, close_job
-from core.models import Chunk, Job, Model, ResultChunk, Upload
-from core.states import ChunkState, IngestState, JobState
-from core.workers import WORKER_SILENT_S
+from core.models import Job, Model, ResultChunk, Upload
+from core.states import IngestState, JobState
+from core.waiting import STILL, waiting
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,9 @@ class JobStatus:
     eta_high_s: float | None
     """... and at the worse one, and a little more."""
     jobs_before: int | None
-    """Unfinished jobs that were there first, while this one has not begun."""
+    """Unfinished jobs that were there first, of all accounts, while this one has not begun ..."""
+    rows_before: int | None
+    """... and how many of their rows have no status yet, as far as their files are read."""
     waiting_for: str | None
     """A sentence that says why nothing moves; None when something does, or the job is over."""
     error: dict[str, Any] | None
@@ -70,7 +72,7 @@ class JobStatus:
     def etag(self) -> str:
         """Changes when anything a user would notice does; the decaying rate alone does not count."""
         seen = (self.id, self.state, self.rows_total, self.rows_total_final, self.rows_done, self.rows_failed)
-        waiting = (self.jobs_before, self.waiting_for, self.finished_at, self.expires_at)
+        waiting = (self.jobs_before, self.rows_before, self.waiting_for, self.finished_at, self.expires_at)
         return hashlib.sha256(repr((seen, waiting)).encode()).hexdigest()[:32]
 
 
@@ -228,10 +230,10 @@ def _status(session: Session, row: Any) -> JobStatus:
     if state.active is False and job.started_at and job.finished_at and done:
         rate = done / max(1e-3, (job.finished_at - job.started_at).total_seconds())
     eta = None
-    if state.active and final and rate and rate > 0.01:
+    if state.active and final and rate and rate > STILL:
         eta = (job.rows_total - done) / rate
     low, high = _eta_range(eta, rate, done, (row.now - job.started_at).total_seconds() if job.started_at else 0)
-    before, reason = _waiting(session, job, state, rate)
+    where = waiting(session, job, rate)
     return JobStatus(
         id=job.id,
         filename=job.filename,
@@ -260,8 +262,9 @@ def _status(session: Session, row: Any) -> JobStatus:
         eta_s=eta if eta is None or math.isfinite(eta) else None,
         eta_low_s=low,
         eta_high_s=high,
-        jobs_before=before,
-        waiting_for=reason,
+        jobs_before=where.queue.jobs if where.queue else None,
+        rows_before=where.queue.rows if where.queue else None,
+        waiting_for=where.reason,
         error=job.error,
     )
 
@@ -278,34 +281,3 @@ def _eta_range(
         return None, None
     overall = eta_s * rate * seconds / done
     return min(eta_s, overall) * (1 - ETA_DOUBT), max(eta_s, overall) * (1 + ETA_DOUBT)
-
-
-def _waiting(session: Session, job: Job, state: JobState, rate: float | None) -> tuple[int | None, str | None]:
-    """How many jobs stand before one that has not begun, and why nothing moves, if nothing does."""
-    if not state.active:
-        return None, None
-    before = None
-    if state is JobState.QUEUED:
-        before = session.execute(text("SELECT jobs_before(:id)"), {"id": job.id}).scalar_one()
-    alive, able = session.execute(
-        text("""
-        SELECT count(*), count(*) FILTER (WHERE :model = ANY(models)) FROM worker
-        WHERE heartbeat > now() - make_interval(secs => :silent)
-        """),
-        {"model": job.model_sha256, "silent": WORKER_SILENT_S},
-    ).one()
-    if not alive:
-        return before, "Waiting for a worker: none is alive."
-    if not able:
-        return before, f"Waiting for a worker that has model {job.model_version}: none of the {alive} alive has it."
-    if state is JobState.QUEUED:
-        return before, f"{before} unfinished jobs were here first." if before else "Waiting for a free worker."
-    if (rate and rate > 0.01) or _is_worked_on(session, job):
-        return before, None
-    return before, "Waiting for a free worker: other jobs have their turn."
-
-
-def _is_worked_on(session: Session, job: Job) -> bool:
-    """Whether some worker holds a lease of this job."""
-    leased = exists().where(Chunk.job_id == job.id, Chunk.state == ChunkState.LEASED)
-    return job.ingest_lease_until is not None or bool(session.execute(select(leased)).scalar_one())

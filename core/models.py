@@ -25,6 +25,7 @@ from core.account_models import (  # noqa: F401 - the schema is whole with them
 )
 from core.states import ChunkState, IngestState, JobState, UploadState
 from core.tables import NEW_ID, NOW, Base, one_of
+from core.transfer_models import Piece, Transfer  # noqa: F401 - the schema is whole with them
 from core.webhook_models import Delivery, Webhook  # noqa: F401 - the schema is whole with them
 
 

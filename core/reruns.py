@@ -30,7 +30,7 @@ def label_again(
     Raises:
         NotFound: unknown, deleted, or another account's.
         NotReady: the file is gone, or was never readable.
-        LimitExceeded: the account has too many unfinished jobs.
+        TooMany: the account has too many unfinished jobs.
     """
     # Locked: who retires a job takes this row first, and then looks whether another job needs its upload.
     job = session.execute(

@@ -7,7 +7,7 @@ import uuid
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from core.errors import LimitExceeded
+from core.errors import TooMany
 from core.models import Job
 from core.states import ACTIVE_JOB_STATES
 
@@ -16,7 +16,7 @@ def check_room(session: Session, account_id: uuid.UUID, most: int) -> None:
     """Refuses another job when the account has `most` unfinished ones.
 
     Raises:
-        LimitExceeded: with what to do about it.
+        TooMany: with what to do about it.
     """
     active = session.execute(
         select(func.count())
@@ -24,7 +24,7 @@ def check_room(session: Session, account_id: uuid.UUID, most: int) -> None:
         .where(Job.account_id == account_id, Job.state.in_(ACTIVE_JOB_STATES), Job.deleted_at.is_(None))
     ).scalar_one()
     if active >= most:
-        raise LimitExceeded(
+        raise TooMany(
             f"There are {active} unfinished jobs, as many as are allowed.",
             next_step="Wait for one to finish, or cancel one.",
         )

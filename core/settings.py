@@ -99,6 +99,8 @@ class Settings(BaseSettings):
     """Unfinished jobs an account may have."""
     retention_days: int = 30
     """How long a finished job's file and results are kept, unless it was sent with another number of days."""
+    transfer_keep_hours: int = 24
+    """How long a file that came in part is kept for its sender to go on."""
     webhook_private: bool = False
     """Whether webhooks may lead into private networks: only where everybody who can make one may go there anyway."""
     classify_texts: int = 64

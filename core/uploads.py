@@ -88,7 +88,8 @@ class Uploads:
 
         Raises:
             InputError: the file or the options are wrong; nothing is kept.
-            LimitExceeded: too large, or too many unfinished jobs.
+            LimitExceeded: too large.
+            TooMany: unfinished jobs; said before the first block is asked for.
             KeyInProgress, KeyReused: the idempotency key is held, or was used for something else.
             Unavailable: the database or the storage does not answer; nothing is promised.
         """
@@ -163,10 +164,7 @@ class Uploads:
             for block in blocks:
                 received += len(block)
                 if received > settings.max_upload_bytes:
-                    raise LimitExceeded(
-                        f"The file is larger than {settings.max_upload_bytes:,} bytes.",
-                        next_step="Split it, or compress it with gzip (.csv.gz).",
-                    )
+                    raise too_large(settings.max_upload_bytes)
                 check.feed(block)
                 staged.write(block)
                 if time.monotonic() > renew_at:
@@ -262,6 +260,13 @@ class Uploads:
                 """),
                 {"id": upload_id, "token": token},
             )
+
+
+def too_large(most: int) -> LimitExceeded:
+    """A file has more bytes than `most`, which is what this installation takes."""
+    return LimitExceeded(
+        f"The file is larger than {most:,} bytes.", next_step="Split it, or compress it with gzip (.csv.gz)."
+    )
 
 
 def upload_key(upload_id: uuid.UUID) -> str:

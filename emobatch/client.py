@@ -6,9 +6,7 @@ carries an `Idempotency-Key`, so that asking twice makes one job. A download tha
 
 from __future__ import annotations
 
-import os
 import time
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,7 +16,7 @@ from urllib.parse import quote
 import httpx
 
 from core.errors import NotFound
-from emobatch.body import BLOCK, Progress, blocks, name_of, opened
+from emobatch.body import BLOCK, Progress, name_of
 from emobatch.connection import Connection, filename_of, read
 from emobatch.figures import VIEW, summary
 from emobatch.job import AcceptedJob, Job, JobPage, View
@@ -27,6 +25,7 @@ from emobatch.query import given, job_path, yes_no
 from emobatch.retry import Patience
 from emobatch.reviews import Reviews
 from emobatch.row_reading import RowReading
+from emobatch.sending import send_file
 from emobatch.taxonomies import Taxonomies
 from emobatch.texts import TextLabels, batches, results_from
 
@@ -94,6 +93,9 @@ class Client(RowReading):
     ) -> AcceptedJob:
         """Uploads a CSV and makes a job of it. What is None, the server detects, and says what it took it for.
 
+        A file of 8 MiB or more goes on where it was when the connection breaks, also in another process that sends the
+        same unchanged file within a day.
+
         Args:
             file: a path, or a seekable binary file, sent from its current position.
             filename: how the job is called; by default the file's name.
@@ -120,22 +122,8 @@ class Client(RowReading):
             "keep_days": keep_days,
             "model": model,
         }
-        with opened(file) as stream:
-            start = stream.tell()
-            size = stream.seek(0, os.SEEK_END) - start
-            params = given({"filename": filename or name_of(file), **options})
-            headers = {
-                "Content-Type": "text/csv",
-                "Content-Length": str(size),
-                "Idempotency-Key": idempotency_key or str(uuid.uuid4()),
-            }
-
-            def attempt() -> httpx.Response:
-                stream.seek(start)
-                body = blocks(stream, size, progress)
-                return self._connection.ask("POST", "/jobs", params=params, headers=headers, content=body)
-
-            return read(self._connection.persist(attempt), AcceptedJob.from_dict)
+        params = given({"filename": filename or name_of(file), **options})
+        return send_file(self._connection, file, params, idempotency_key=idempotency_key, progress=progress)
 
     def status(self, job_id: str) -> Job:
         """One job as it is now. Raises NotFound for an unknown id and for another account's alike."""

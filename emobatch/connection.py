@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from core.errors import KeyInProgress, Unavailable
+from core.errors import KeyInProgress, Locked, Unavailable
 from emobatch.address import ServerAddress
 from emobatch.errors import ServerFailed, from_response, from_transport
 from emobatch.retry import Patience, TryAgain, persist
@@ -115,7 +115,7 @@ def _refusal(response: httpx.Response) -> Exception:
     """What to raise for an answer that is not a good one: `TryAgain` where it may be better next time."""
     error = from_response(response)
     wait = _retry_after(response)
-    busy = isinstance(error, (Unavailable, KeyInProgress))
+    busy = isinstance(error, (Unavailable, KeyInProgress, Locked))
     throttled = response.status_code == httpx.codes.TOO_MANY_REQUESTS and wait is not None
     return TryAgain(error, wait) if busy or throttled else error
 

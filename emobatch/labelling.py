@@ -15,6 +15,7 @@ from emobatch.errors import JobStopped
 from emobatch.job import Job, View
 from emobatch.output import Output
 from emobatch.progress import Display
+from emobatch.resumable import FROM_BYTES
 from emobatch.summary import DEFAULT_TAXONOMY, Finished
 from emobatch.taxonomies import SHIPPED
 
@@ -59,7 +60,7 @@ def label(client: Client, task: Labelling, display: Display, again: Callable[[st
         with display.bytes("Sending") as sent:
             accepted = client.create_job(task.source, filename=task.filename, progress=sent, **task.reading)
     except KeyboardInterrupt:
-        raise Interrupted("Interrupted before the whole file was sent: nothing was labelled.") from None
+        raise Interrupted(_unsent(task.source)) from None
     try:
         with display.rows() as show:
             job = client.wait(accepted.id, show)
@@ -75,6 +76,13 @@ def label(client: Client, task: Labelling, display: Display, again: Callable[[st
     except KeyboardInterrupt:
         raise Interrupted(f"Interrupted. The job is done; get its result with: {again('download', job.id)}") from None
     return Finished(job, output, time.monotonic() - began, task.view.taxonomy or DEFAULT_TAXONOMY, failed)
+
+
+def _unsent(source: Path | BinaryIO) -> str:
+    said = "Interrupted before the whole file was sent: nothing was labelled."
+    if isinstance(source, Path) and source.stat().st_size >= FROM_BYTES:
+        return f"{said} The same command goes on from where it was."
+    return said
 
 
 def _check(job: Job) -> None:

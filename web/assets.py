@@ -22,7 +22,6 @@ def install(app: Flask) -> None:
     app.config["SEND_FILE_MAX_AGE_DEFAULT"] = WEEK_S
     Bootstrap5(app)
     app.register_blueprint(_folder("htmx", _package("js_lib_htmx") / "static" / "htmx"))
-    app.register_blueprint(_folder("swagger", _package("flask_openapi_swagger") / "templates" / "swagger"))
     mark = _mark()
 
     @app.url_defaults
@@ -46,7 +45,7 @@ def _package(name: str) -> Path:
 def _mark() -> str:
     """Changes whenever one of the served files may have."""
     digest = hashlib.sha256()
-    for package in ("bootstrap-flask", "django-js-lib-htmx", "flask-openapi-swagger"):
+    for package in ("bootstrap-flask", "django-js-lib-htmx"):
         digest.update(version(package).encode())
     for path in sorted(OWN.iterdir()):
         digest.update(path.read_bytes())

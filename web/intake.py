@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import socket
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import IO
 
@@ -18,14 +18,13 @@ from werkzeug.exceptions import ClientDisconnected
 from werkzeug.wrappers import Response
 
 from core import tracing
-from core.errors import LimitExceeded
 from core.queue import ring
 from core.table import Overrides
-from core.uploads import Accepted, JobRequest
+from core.uploads import Accepted, JobRequest, too_large
 from web import metrics
 from web.auth import require_account
 from web.multipart import MAX_FIELDS_BYTES, FormStream
-from web.problems import BrokenOff, TooMany
+from web.problems import BrokenOff
 from web.schemas import CreateOptions, parse
 from web.state import state
 
@@ -76,18 +75,6 @@ class FormRequest(JobRequest):
         return self._options.model
 
 
-class Watched:
-    """Blocks that remember whether anybody asked for them."""
-
-    def __init__(self, blocks: Iterable[bytes]) -> None:
-        self._blocks = blocks
-        self.started = False
-
-    def __iter__(self) -> Iterator[bytes]:
-        self.started = True
-        yield from self._blocks
-
-
 def create_job(options: CreateOptions) -> Accepted:
     """Makes a job of the current request's body, and rings.
 
@@ -100,14 +87,18 @@ def create_job(options: CreateOptions) -> Accepted:
         BrokenOff: the body is not whole, or stood still for too long.
     """
     account_id = require_account()
-    with _patience():
-        wanted, blocks = _read_form(options) if request.mimetype == "multipart/form-data" else _read_raw(options)
-        try:
-            accepted = state().uploads.accept(account_id, wanted, blocks)
-        except LimitExceeded as error:
-            if blocks.started:
-                raise
-            raise TooMany(error.what, next_step=error.next_step) from error
+    with patience():
+        if request.mimetype == "multipart/form-data":
+            wanted, blocks = _read_form(options)
+        else:
+            wanted, blocks = wanted_by(options, idempotency_key()), _body()
+        accepted = state().uploads.accept(account_id, wanted, blocks)
+    note(accepted)
+    return accepted
+
+
+def note(accepted: Accepted) -> None:
+    """A job was made: the workers are told, unless they were the first time."""
     if not accepted.repeated:
         with tracing.span("ticket.send"):
             ring(state().ringer)
@@ -115,30 +106,24 @@ def create_job(options: CreateOptions) -> Accepted:
         metrics.UPLOADS.inc()
         metrics.UPLOAD_BYTES.inc(accepted.answer["bytes"])
         log.info("job accepted", job_id=str(accepted.job_id), bytes=accepted.answer["bytes"])
-    return accepted
 
 
-def _read_raw(options: CreateOptions) -> tuple[JobRequest, Watched]:
-    wanted = JobRequest(
-        plain_name(options.filename),
-        options.text_column,
-        options.overrides,
-        options.keep_days,
-        _idempotency_key(),
-        options.model,
-    )
-    return wanted, Watched(_body())
+def wanted_by(options: CreateOptions, key: str | None) -> JobRequest:
+    """A request in the words of `core`."""
+    name = plain_name(options.filename)
+    return JobRequest(name, options.text_column, options.overrides, options.keep_days, key, options.model)
 
 
-def _read_form(options: CreateOptions) -> tuple[JobRequest, Watched]:
+def _read_form(options: CreateOptions) -> tuple[JobRequest, Iterator[bytes]]:
     form = FormStream(request.headers["Content-Type"], _body())
     form.fields.update(options.model_dump(exclude_none=True))
     filename = form.find_file()
-    wanted = FormRequest(form, plain_name(form.fields.get("filename") or filename), _idempotency_key())
-    return wanted, Watched(form.file())
+    wanted = FormRequest(form, plain_name(form.fields.get("filename") or filename), idempotency_key())
+    return wanted, form.file()
 
 
-def _idempotency_key() -> str | None:
+def idempotency_key() -> str | None:
+    """As the current request gives it."""
     return request.headers.get("Idempotency-Key")
 
 
@@ -156,19 +141,22 @@ def _body() -> Iterator[bytes]:
     half a file would pass for a file.
     """
     limit = state().settings.max_upload_bytes
+    if (request.content_length or 0) > limit + MAX_FIELDS_BYTES:
+        raise too_large(limit)
+    return read_body(limit + 2 * MAX_FIELDS_BYTES)
+
+
+def read_body(limit: int, block_bytes: int = BLOCK) -> Iterator[bytes]:
+    """The body of the current request, in blocks, as they come.
+
+    Raises:
+        BrokenOff: after the last block that came, if that was not the end.
+    """
     expected = request.content_length
-    if expected is not None and expected > limit + MAX_FIELDS_BYTES:
-        raise LimitExceeded(
-            f"The file is larger than {limit:,} bytes.", next_step="Split it, or compress it with gzip (.csv.gz)."
-        )
-    return _read(expected, limit + 2 * MAX_FIELDS_BYTES)
-
-
-def _read(expected: int | None, limit: int) -> Iterator[bytes]:
     request.max_content_length = limit
     stream, received = request.stream, 0
     try:
-        while block := stream.read(BLOCK):
+        while block := stream.read(block_bytes):
             received += len(block)
             yield block
     except ClientDisconnected as error:
@@ -182,7 +170,7 @@ def _broke_off() -> BrokenOff:
 
 
 @contextmanager
-def _patience() -> Iterator[None]:
+def patience() -> Iterator[None]:
     """Bounds the wait for the next bytes: a sender that stands still must not keep a thread for ever."""
     sock = request.environ.get("gunicorn.socket")
     if sock is None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from apiflask import APIFlask
 
+from web import openapi_uploads
 from web.figure_charts import NAMES
 from web.schemas import CreateOptions, Problem
 
@@ -54,11 +55,14 @@ def _finish(spec: Any) -> Any:
     components = spec["components"]
     components["schemas"].pop("HTTPError", None)  # APIFlask's own shape of errors, which is not ours
     components["schemas"][PROBLEM] = Problem.model_json_schema()
-    components["responses"] = {f"problem_{status}": _problem(said) for status, said in _RESPONSES.items()}
+    components["responses"] = {
+        f"problem_{status}": _problem(said) for status, said in (_RESPONSES | openapi_uploads.RESPONSES).items()
+    }
     spec["security"] = [{"bearer": []}]
     for path, operations in spec["paths"].items():
         for method, operation in operations.items():
             _finish_operation(path, method, operation)
+    openapi_uploads.describe(spec["paths"])
     ready = spec["paths"]["/api/v1/ready"]["get"]["responses"]
     ready["503"] = ready["200"] | {"description": "A part is away; `parts` says which."}
     look = spec["paths"]["/api/v1/preview"]["post"]
@@ -84,6 +88,8 @@ def _finish_operation(path: str, method: str, operation: dict[str, Any]) -> None
         statuses += ["404"]
     if path.endswith((".csv", ".jsonl", ".tsv", ".toml", ".md", ".svg", "/summary", "/review")) or "/rows" in path:
         statuses += ["409"]
+    if path == "/api/v1/jobs/{job_id}/again":
+        statuses += ["429"]
     if path.endswith("/words"):
         statuses += ["413"]
     if "requestBody" in operation or path == "/api/v1/preview":

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
-from apiflask import APIBlueprint
-from flask import Flask, Response, flash, make_response, redirect, render_template, request, session, url_for
+from apiflask import APIBlueprint, APIFlask
+from flask import (
+    Flask,
+    Response,
+    current_app,
+    flash,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    session,
+    url_for,
+)
 from werkzeug.wrappers import Response as BaseResponse
 
 import core.jobs
@@ -23,6 +34,7 @@ from web.auth import require_account
 from web.comparing import Versions, on_hand
 from web.intake import create_job
 from web.present import Bar, bars, colours, deleted
+from web.reference import Reference
 from web.schemas import CreateOptions, ListOptions, parse
 from web.state import state
 from web.tables import Table, TableOptions, options_in
@@ -182,6 +194,7 @@ class JobView:
             status = core.jobs.get_status(db, account_id, asked)
             model = registry.model_version(db, status.model_sha256)
             model = own_taxonomies.with_own(db, account_id, model, options.taxonomy)
+        status = state().broker.explain(status)
         taxonomy = options.taxonomy or model.default_taxonomy
         counts = status.label_counts.get(taxonomy, {})
         return cls(status, model, options, taxonomy, bars(counts, model, taxonomy), colours(model, taxonomy))
@@ -266,8 +279,8 @@ def delete(job_id: str) -> BaseResponse:
 
 @pages.get("/docs")
 def docs() -> Any:
-    """The API, described and to be tried out."""
-    return render_template("docs.html")
+    """The API, described."""
+    return render_template("docs.html", reference=Reference.of(cast(APIFlask, current_app)))
 
 
 @pages.get("/favicon.ico")

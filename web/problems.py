@@ -24,10 +24,6 @@ RETRY_AFTER_S = 2
 log = structlog.get_logger(__name__)
 
 
-class TooMany(errors.LimitExceeded):
-    """A limit on how many, not on how much: waiting helps, another file does not."""
-
-
 class BrokenOff(errors.InputError):
     """The body ended before its end."""
 
@@ -38,12 +34,14 @@ class BrokenOff(errors.InputError):
 _STATUS: dict[type[EmobatchError], int] = {
     errors.UploadDamaged: 500,  # what was stored is not what was sent: no request can be blamed for that
     BrokenOff: 400,
+    errors.ChecksumMismatch: 460,  # as tus has it
     errors.InputError: 422,
-    TooMany: 429,
+    errors.TooMany: 429,
     errors.LimitExceeded: 413,
     errors.NotFound: 404,
     errors.NotReady: 409,
     errors.KeyReused: 422,
+    errors.Locked: 423,
     errors.Conflict: 409,
     errors.NotSignedIn: 401,
     errors.NotAllowed: 403,
@@ -108,7 +106,7 @@ def answer(document: dict[str, Any], headers: dict[str, str] | None = None) -> B
     response.headers.update(headers or {})
     if status == 401:
         response.headers["WWW-Authenticate"] = 'Bearer realm="emobatch"'
-    if status == 503 or document["code"] == errors.KeyInProgress.code:
+    if status == 503 or document["code"] in (errors.KeyInProgress.code, errors.Locked.code):
         response.headers["Retry-After"] = str(RETRY_AFTER_S)
     return response
 

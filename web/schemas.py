@@ -154,6 +154,17 @@ class AcceptedOut(BaseModel):
     links: Links
 
 
+class UploadOut(BaseModel):
+    """A file that comes by pieces."""
+
+    id: uuid.UUID
+    filename: str | None
+    bytes: int = Field(description="Of the whole file.")
+    received: int = Field(description="Bytes that are safe, from the first on: go on from here.")
+    expires_at: datetime = Field(description="When it is given up, unless more comes.")
+    job: AcceptedOut | None = Field(description="The job that was made of it, once it was all there.")
+
+
 class JobOut(BaseModel):
     """One job, at one moment. Times are UTC."""
 
@@ -185,7 +196,10 @@ class JobOut(BaseModel):
     eta_s: float | None = Field(description="Seconds left, if they can be known ...")
     eta_low_s: float | None = Field(description="... and as a range:")
     eta_high_s: float | None = Field(description="the recent speed and that of the whole job seldom agree.")
-    jobs_before: int | None = Field(description="Unfinished jobs that were there first, before this one begins.")
+    jobs_before: int | None = Field(description="Unfinished jobs that were there first, before this one begins ...")
+    rows_before: int | None = Field(
+        description="... and how many of their rows have no status yet, so far as is known."
+    )
     waiting_for: str | None = Field(description="Why nothing moves, if nothing does.")
     error: dict[str, Any] | None = Field(description="Why the job failed: code, what, next_step, row, line, column.")
     links: Links

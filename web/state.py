@@ -14,7 +14,9 @@ from core.queue import celery_app
 from core.results import Results
 from core.settings import MIB, Settings
 from core.storage import Storage, open_storage
+from core.transfers import Transfers
 from core.uploads import Uploads
+from web.broker import Broker
 from web.lane import Lane
 
 EXTENSION = "emobatch"
@@ -31,9 +33,12 @@ class State:
     model: ModelDirectory
     """What new jobs are labelled with. Only its JSON is read."""
     uploads: Uploads
+    transfers: Transfers
+    """Files that come by pieces."""
     results: Results
     ringer: Celery
     """Sends tickets by name; knows no task."""
+    broker: Broker
     lane: Lane
     """Labels a few texts while somebody waits."""
 
@@ -55,14 +60,17 @@ class State:
         storage = open_storage(settings.storage_url)
         model = ModelDirectory.load(find_model(settings.model))
         ringer = celery_app(settings, "emobatch.web")
+        uploads = Uploads(db, storage, settings, model)
         return cls(
             settings=settings,
             db=db,
             storage=storage,
             model=model,
-            uploads=Uploads(db, storage, settings, model),
+            uploads=uploads,
+            transfers=Transfers(db, storage, settings, uploads),
             results=Results(db, storage, settings.columns_mb * MIB),
             ringer=ringer,
+            broker=Broker(settings.redis_url.get_secret_value()),
             lane=Lane(db, settings, model, ringer),
         )
 

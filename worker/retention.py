@@ -58,6 +58,7 @@ def retire_jobs(db: Database, retention_days: int) -> None:
             changed(session, "UPDATE job SET upload_id = NULL WHERE id = :id", values)
             # What the request was answered names the file and its columns.
             changed(session, "DELETE FROM idempotency WHERE job_id = :id", values)
+            changed(session, "UPDATE transfer SET expires_at = now() WHERE job_id = :id", values)
             changed(session, "DELETE FROM row_poison WHERE job_id = :id", values)
             changed(session, "DELETE FROM review WHERE job_id = :id", values)
             changed(session, "DELETE FROM correction WHERE job_id = :id", values)
@@ -170,3 +171,31 @@ def remove_uploads(db: Database, storage: Storage) -> None:
                 "DELETE FROM upload WHERE id = :id AND NOT EXISTS (SELECT FROM job WHERE upload_id = :id)",
                 {"id": upload.id},
             )
+
+
+def remove_transfers(db: Database, storage: Storage) -> None:
+    """Removes the pieces of files that have become a job, and all of those whose sender did not come back in time.
+
+    Raises:
+        Unavailable: the database or the storage does not answer; the next call goes on.
+    """
+    with db.transaction() as session:
+        doomed = session.execute(
+            text("""
+            UPDATE transfer SET lease_token = lease_token + 1, resume_key = NULL
+            WHERE expires_at <= now() AND (lease_until IS NULL OR lease_until < now())
+                OR job_id IS NOT NULL AND EXISTS (SELECT FROM piece WHERE transfer_id = transfer.id)
+            RETURNING id, expires_at <= now() AS is_over
+            """)
+        ).all()
+        pieces = session.execute(
+            text("SELECT transfer_id, key FROM piece WHERE transfer_id = ANY(:ids)"),
+            {"ids": [transfer.id for transfer in doomed]},
+        ).all()
+    for piece in pieces:
+        storage.delete(piece.key)
+    with db.transaction() as session:
+        values = {"ids": [transfer.id for transfer in doomed], "over": [each.id for each in doomed if each.is_over]}
+        changed(session, "DELETE FROM piece WHERE transfer_id = ANY(:ids)", values)
+        if changed(session, "DELETE FROM transfer WHERE id = ANY(:over)", values):
+            log.info("transfers removed", count=len(values["over"]))

@@ -5,17 +5,20 @@ Each predicate is a level ("everything that is so"), so that a sweep that comes 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import structlog
 from sqlalchemy import text
 
 from core import classify_requests, deliveries, ledger, sessions
 from core.db import Database
 from core.ledger import changed
+from core.pieces import PREFIX as PIECES
 from core.settings import Settings
 from core.storage import Storage
 from core.uploads import CANONICAL
 from worker import metrics
-from worker.retention import remove_uploads, retire_jobs
+from worker.retention import remove_transfers, remove_uploads, retire_jobs
 
 log = structlog.get_logger(__name__)
 
@@ -49,29 +52,38 @@ def sweep(db: Database, storage: Storage, settings: Settings) -> bool:
             log.info("job finished", job_id=str(job_id), state=state.value)
     retire_jobs(db, settings.retention_days)
     remove_uploads(db, storage)
+    remove_transfers(db, storage)
     return True
 
 
 def remove_orphans(db: Database, storage: Storage) -> int:
-    """Removes files that no upload row names, and says how many: what was written by somebody long given up.
+    """Removes files that no row names, and says how many: what was written by somebody long given up.
 
     The files are listed before the rows are read, and a row is committed before its file's first byte, so a file that
-    is just arriving always has its row.
+    is just arriving always has its row: an upload's file its upload, a piece its transfer.
 
     Raises:
         Unavailable: the database or the storage does not answer.
     """
-    keys = sorted({entry.key for entry in storage.list("uploads/")})
+    uploads = {entry.key: entry.key.removesuffix(CANONICAL) for entry in storage.list("uploads/")}
+    removed = _remove_unknown(db, storage, uploads, "SELECT key FROM upload WHERE key = ANY(:owners)")
+    pieces = {entry.key: entry.key.removeprefix(PIECES).partition(".")[0] for entry in storage.list(PIECES)}
+    removed += _remove_unknown(db, storage, pieces, "SELECT id::text FROM transfer WHERE id::text = ANY(:owners)")
+    if removed:
+        log.info("orphaned files removed", count=removed)
+    return removed
+
+
+def _remove_unknown(db: Database, storage: Storage, files: Mapping[str, str], query: str) -> int:
+    """Removes those files (key → what owns it) whose owner is none of those that `query` finds."""
     removed = 0
+    keys = sorted(files)
     for at in range(0, len(keys), 1_000):
         some = keys[at : at + 1_000]
         with db.transaction() as session:
-            uploads = [key.removesuffix(CANONICAL) for key in some]
-            known = set(session.scalars(text("SELECT key FROM upload WHERE key = ANY(:keys)"), {"keys": uploads}))
-        for key, upload in zip(some, uploads, strict=True):
-            if upload not in known:
+            known = set(session.scalars(text(query), {"owners": [files[key] for key in some]}))
+        for key in some:
+            if files[key] not in known:
                 storage.delete(key)
                 removed += 1
-    if removed:
-        log.info("orphaned files removed", count=removed)
     return removed

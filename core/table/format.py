@@ -18,6 +18,10 @@ from core.table.warning import Warning_
 UNSPLIT = "\uffff"
 """Given to `csv` as the delimiter of a one-column file: a noncharacter, which by definition no text contains."""
 
+# A limit of the whole process, which `csv` keeps at 128 KiB. Records are limited by `core.table.records`, before a cell
+# can get near this.
+_FIELD_LIMIT = 2**31 - 1
+
 _DELIMITER_NAMES = {
     "comma": ",",
     "semicolon": ";",
@@ -129,7 +133,9 @@ class Overrides:
 
 
 def reader_args(delimiter: str, quoting: bool) -> dict[str, Any]:
-    """Keyword arguments for `csv.reader`, for a delimiter as in `Format`."""
+    """Keyword arguments for `csv.reader`, for a delimiter as in `Format`; from now on it takes cells of any length."""
+    if csv.field_size_limit() < _FIELD_LIMIT:
+        csv.field_size_limit(_FIELD_LIMIT)
     return {
         "delimiter": delimiter or UNSPLIT,
         "quoting": csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE,

@@ -21,9 +21,6 @@ from core.table.warning import Warning_, WarningCounter
 
 MAX_RECORD_BYTES = 1024 * 1024
 
-# A limit of the whole process, which `csv` keeps at 128 KiB. Records are limited here, before a cell can get near this.
-_FIELD_LIMIT = 2**31 - 1
-
 _SWALLOWED = (
     "This record spans several lines, each of which looks like a row of its own: a quote may be missing. They were"
     " read as one row. If they are several, correct the quote, or switch quoting off."
@@ -117,8 +114,6 @@ class RecordReader:
         return self._counter.found()
 
     def _cut(self) -> Iterator[Record]:
-        if csv.field_size_limit() < _FIELD_LIMIT:
-            csv.field_size_limit(_FIELD_LIMIT)
         width = self._fmt.n_columns
         limit = self._max_record_bytes
         parser = csv.reader(chain.from_iterable(self._line_lists()), **self._fmt.reader_args)

@@ -246,24 +246,3 @@ def test_jobs_are_listed_newest_first_page_by_page(installation: Installation):
         with pytest.raises(NotFound):
             jobs.list_statuses(session, installation.account_id, before=uuid.uuid4())
     assert [job.id for job in first + second] == ids[::-1]
-
-
-def test_a_waiting_job_says_why(installation: Installation):
-    def add_worker(model: str) -> None:
-        with installation.db.transaction() as session:
-            session.execute(
-                text("INSERT INTO worker (id, models, slots) VALUES (:id, ARRAY[:model], 1)"),
-                {"id": model, "model": model},
-            )
-
-    first, second = installation.accept(FILE), installation.accept(FILE)
-    assert installation.status(first).waiting_for == "Waiting for a worker: none is alive."
-    add_worker("another")
-    assert "none of the 1 alive has it" in (installation.status(first).waiting_for or "")
-    add_worker(installation.model.sha256)
-    assert installation.status(first).waiting_for == "Waiting for a free worker."
-    assert installation.status(second).jobs_before == 1
-    before = installation.status(second).etag
-    installation.run()
-    assert installation.status(second).waiting_for is None
-    assert installation.status(second).etag != before

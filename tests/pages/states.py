@@ -21,6 +21,13 @@ UPDATE job SET rows_ok = rows_ok - 1, rows_failed = 1, state = 'completed_with_e
 """
 
 
+def large() -> bytes:
+    """A file that is sent in more than one piece and has few rows: what is long is not what is labelled."""
+    filler = b"x" * 100_000
+    rows = b"".join(b"%d,I am so happy about number %d,%s\n" % (n, n, filler) for n in range(180))
+    return b"id,text,filler\n" + rows
+
+
 @dataclass
 class Stage:
     """What a state is made with: a signed-in page, and the stack behind it."""
@@ -84,18 +91,61 @@ def state(make: State) -> State:
 
 @state
 def upload(stage: Stage) -> None:
+    """Nothing chosen yet."""
     stage.go("/")
     stage.see("#file")
 
 
 @state
 def upload_options(stage: Stage) -> None:
+    """What can be said about a file, if it is to be read otherwise than detected."""
     stage.go("/")
     stage.page.click("summary:has-text('Options')")
 
 
 @state
+def paste(stage: Stage) -> None:
+    """Text instead of a file: each line is a text, unless it is a table."""
+    stage.go("/")
+    stage.page.click("text=Paste text instead")
+    stage.page.fill("#pasted", "I love it, really\nThis is so sad, I could cry\nWhat?!\n")
+
+
+@state
+def several_files(stage: Stage) -> None:
+    """Several files: each is looked at, corrected and sent on its own."""
+    numbers = stage.file("numbers.csv", b"a,b\n1,2\n3,4\n")
+    stage.go("/")
+    stage.page.set_input_files("#file", [EXAMPLE, numbers])
+    stage.see("#said-19 .emotion")
+    stage.see(".file-note:has-text('No column of words')")
+
+
+@state
+def sending(stage: Stage) -> None:
+    """A large file on its way; it can be stopped, and goes on where it was."""
+    stage.page.route(
+        "**/api/v1/uploads/*", lambda route: None if route.request.method == "PATCH" else route.continue_()
+    )
+    stage.choose(stage.file("large.csv", large()))
+    stage.see("#said-0 .emotion")
+    stage.page.click("#go")
+    stage.see("#stop:visible")
+
+
+@state
+def sending_broken(stage: Stage) -> None:
+    """The connection broke: what is there stays."""
+    stage.page.route("**/api/v1/uploads/*", lambda route: route.abort("connectionreset"))
+    stage.choose(stage.file("large.csv", large()))
+    stage.see("#said-0 .emotion")
+    stage.page.click("#go")
+    stage.see("text=The connection broke at")
+
+
+@state
 def preview(stage: Stage) -> None:
+    """A file before it is sent: what was detected, its first rows with labels, how long it will take."""
     stage.choose(EXAMPLE)
     stage.see("#said-19 .emotion")
     stage.see("#preview-time:has-text('of work')")
@@ -103,6 +153,7 @@ def preview(stage: Stage) -> None:
 
 @state
 def preview_warning(stage: Stage) -> None:
+    """What is odd about a file is said, by file line and data row."""
     lines = [f"{n};Anna Schmidt;Schöne Grüße, ich bin so froh über Nummer {n}\n" for n in range(30)]
     stage.choose(stage.file("kommentare.csv", "".join(["nr;name;kommentar\n", *lines]).encode("cp1252")))
     stage.see("#said-19 .emotion")
@@ -110,12 +161,14 @@ def preview_warning(stage: Stage) -> None:
 
 @state
 def preview_problem(stage: Stage) -> None:
+    """What would stop a job is said before it is one."""
     stage.choose(stage.file("numbers.csv", b"a,b\n1,2\n3,4\n"))
     stage.see("#preview [role=alert]")
 
 
 @state
 def preview_no_worker(stage: Stage) -> None:
+    """Rows are shown while no worker is alive; the labels come as soon as one is."""
     stage.workers.lose()
     stage.choose(EXAMPLE)
     stage.see("#preview-time:has-text('No worker is alive')")
@@ -123,6 +176,7 @@ def preview_no_worker(stage: Stage) -> None:
 
 @state
 def refused(stage: Stage) -> None:
+    """A file that is refused, and what to do."""
     stage.choose(stage.file("numbers.csv", b"a,b\n1,2\n3,4\n"))
     stage.page.click("#go")
     stage.see("#problem [role=alert]")
@@ -133,20 +187,33 @@ def refused(stage: Stage) -> None:
 
 @state
 def jobs(stage: Stage) -> None:
+    """All jobs, newest first."""
     stage.send_and_wait()
     stage.go("/jobs")
     stage.see(".jobs tbody tr")
 
 
 @state
+def jobs_empty(stage: Stage) -> None:
+    """No job yet."""
+    stage.workers.sql("UPDATE job SET deleted_at = now()")
+    stage.go("/jobs")
+    stage.see("text=Nothing here yet")
+
+
+@state
 def job_queued(stage: Stage) -> None:
+    """What a job waits for, and what is before it."""
     stage.workers.hold()
+    stage.workers.sql("UPDATE worker SET heartbeat = now() + interval '1 hour'")
+    stage.send(stage.many("first.csv"))
     stage.send(stage.many("waits.csv"))
-    stage.see("#live")
+    stage.see("#live:has-text('Waiting for its turn behind')")
 
 
 @state
 def job_no_worker(stage: Stage) -> None:
+    """Nothing moves, and this is why."""
     stage.workers.lose()
     stage.send(stage.many("waits.csv"))
     stage.see("#live:has-text('none is alive')")
@@ -154,6 +221,7 @@ def job_no_worker(stage: Stage) -> None:
 
 @state
 def job_running(stage: Stage) -> None:
+    """Rows, speed, time left as a range; labels and rows as they come; the rows so far to download."""
     stage.workers.release()
     job_id = stage.send(stage.many("running.csv"))
     status = f"{stage.url}/api/v1/jobs/{job_id}"
@@ -166,12 +234,14 @@ def job_running(stage: Stage) -> None:
 
 @state
 def job_done(stage: Stage) -> None:
+    """A finished job."""
     stage.send_and_wait()
     stage.see("#rows tbody tr")
 
 
 @state
 def job_all_28(stage: Stage) -> None:
+    """The same numbers in the model's 28 labels, without running it again."""
     stage.send_and_wait()
     stage.page.click("text=All 28")
     stage.see("#bars:has-text('gratitude')")
@@ -179,6 +249,7 @@ def job_all_28(stage: Stage) -> None:
 
 @state
 def job_rows_none(stage: Stage) -> None:
+    """A filter that nothing passes."""
     job_id = stage.send_and_wait()
     stage.go(f"/jobs/{job_id}?status=failed")
     stage.see("#rows:has-text('No row like that')")
@@ -186,6 +257,7 @@ def job_rows_none(stage: Stage) -> None:
 
 @state
 def job_some_failed(stage: Stage) -> None:
+    """Some rows failed, the others have their labels."""
     job_id = stage.send_and_wait()
     stage.workers.sql(FAIL_A_ROW, job_id)
     stage.workers.sql(COUNT_IT, job_id)
@@ -195,6 +267,7 @@ def job_some_failed(stage: Stage) -> None:
 
 @state
 def job_failed(stage: Stage) -> None:
+    """A file that could not be read to its end: where, and what to do."""
     rows = b"".join(b"%d,good day number %d\n" % (n, n) for n in range(20_000))  # more than is looked at beforehand
     stage.send(stage.file("open quote.csv", b"id,text\n" + rows + b'20000,"never closed\n20001,and more\n'))
     stage.wait_for_title("Failed")
@@ -203,6 +276,7 @@ def job_failed(stage: Stage) -> None:
 
 @state
 def job_cancelled(stage: Stage) -> None:
+    """Stopped; what was labelled can be had."""
     stage.workers.hold()
     stage.send(stage.many("unwanted.csv"))
     stage.page.get_by_role("button", name="Cancel").click()
@@ -211,6 +285,7 @@ def job_cancelled(stage: Stage) -> None:
 
 @state
 def job_expired(stage: Stage) -> None:
+    """After its time: the data is gone, the record remains."""
     job_id = stage.send_and_wait()
     stage.workers.sql("UPDATE job SET expires_at = now() - interval '1 s' WHERE id = %s", job_id)
     while stage.page.request.get(f"{stage.url}/api/v1/jobs/{job_id}").json()["state"] != "expired":
@@ -221,6 +296,7 @@ def job_expired(stage: Stage) -> None:
 
 @state
 def job_delete(stage: Stage) -> None:
+    """Deleting asks first."""
     stage.send_and_wait()
     stage.page.get_by_text("Delete …").click()
     stage.see("text=removed for good")
@@ -268,6 +344,7 @@ def check_figures(stage: Stage) -> None:
 
 @state
 def server_away(stage: Stage) -> None:
+    """The server does not answer; the page goes on trying."""
     stage.workers.hold()
     stage.send(stage.many("away.csv"))
     stage.page.route("**/live", lambda route: route.abort())
@@ -375,12 +452,14 @@ def row_no_worker(stage: Stage) -> None:
 
 @state
 def try_it(stage: Stage) -> None:
+    """One text, labelled as it is typed."""
     stage.go("/try")
     stage.see("#said")
 
 
 @state
 def try_said(stage: Stage) -> None:
+    """What is said of it: scores, and each label's threshold as a tick."""
     stage.go("/try")
     stage.page.fill("#text", "I love this so much, thank you!")
     stage.see(".said-top:has-text('joy')")
@@ -388,6 +467,7 @@ def try_said(stage: Stage) -> None:
 
 @state
 def try_no_worker(stage: Stage) -> None:
+    """Nobody can answer just now."""
     stage.workers.lose()
     stage.go("/try")
     stage.page.fill("#text", "I love this so much, thank you!")
@@ -395,13 +475,24 @@ def try_no_worker(stage: Stage) -> None:
 
 
 @state
+def api(stage: Stage) -> None:
+    """The API, described without a script."""
+    stage.go("/docs")
+    for summary in stage.page.locator(".operation > summary").all():
+        summary.click()
+    stage.see("text=openapi.json")
+
+
+@state
 def not_found(stage: Stage) -> None:
+    """An address that leads nowhere."""
     stage.go("/jobs/00000000-0000-0000-0000-000000000000")
     stage.see("[role=alert]")
 
 
 @state
 def sign_in(stage: Stage) -> None:
+    """Before anything else."""
     stage.page.context.clear_cookies()
     stage.go("/sign-in")
     stage.see("#token")
@@ -409,6 +500,7 @@ def sign_in(stage: Stage) -> None:
 
 @state
 def sign_in_refused(stage: Stage) -> None:
+    """A token that is not valid."""
     stage.page.context.clear_cookies()
     stage.go("/sign-in")
     stage.page.fill("#token", "wrong")

@@ -62,7 +62,7 @@ def test_every_detection_can_be_overridden_and_the_preview_follows(page, keep, t
     expect(page.locator(".preview-rows th.chosen")).to_have_text("name")
     expect(page.get_by_role("radio", name="name")).to_be_focused()
     expect(page.locator("#text_column")).to_have_value("name")
-    page.click("summary")
+    page.click(".options summary")
     page.fill("#text_column", "")
     page.select_option("#delimiter", "comma")
     expect(page.locator(".preview-rows thead")).to_contain_text("nr;name;kommentar")
@@ -139,7 +139,7 @@ def test_pasted_text_is_a_file(page):
         document.body.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true }));
     }""")
     page.wait_for_selector("#found")
-    expect(page.locator("#chosen")).to_contain_text("pasted.csv")
+    expect(page.locator(".files")).to_contain_text("pasted.csv")
     expect(page.locator("#preview .facts")).to_contain_text("tab")
     page.get_by_role("button", name="Label it").click()
     page.wait_for_url("**/jobs/*", timeout=20_000)

@@ -18,6 +18,7 @@ from core import accounts, deliveries, keys, own_taxonomies, passwords, registry
 from core.models import User
 from core.review.reviews import Reviews
 from core.states import Role, Scope
+from core.transfers import Transfers
 from tests.web.conftest import CSV
 
 
@@ -46,6 +47,8 @@ GROUPS = [{"label": "cross", "members": ["anger"]}]
 
 FORM = {"data": {"file": "x"}, "content_type": "multipart/form-data"}
 
+TUS = {"Tus-Resumable": "1.0.0", "Content-Type": "application/offset+octet-stream"}
+
 ROUTES = {
     # --- the API
     "GET /api/v1/openapi.json": OPEN,
@@ -54,6 +57,12 @@ ROUTES = {
     "GET /api/v1/models": READ,
     "POST /api/v1/jobs": Route(Takes.WRITE, {"data": CSV, "content_type": "text/csv"}),
     "GET /api/v1/jobs": READ,
+    "POST /api/v1/uploads": Route(Takes.WRITE, {"headers": TUS | {"Upload-Length": "1"}}),
+    "GET /api/v1/uploads/<upload_id>": READ,
+    "PATCH /api/v1/uploads/<upload_id>": Route(Takes.WRITE, {"headers": TUS | {"Upload-Offset": "0"}, "data": b""}),
+    "DELETE /api/v1/uploads/<upload_id>": Route(Takes.WRITE, {"headers": TUS}),
+    "POST /api/v1/uploads/<upload_id>": Route(Takes.WRITE, {"headers": TUS | {"X-HTTP-Method-Override": "DELETE"}}),
+    "POST /api/v1/uploads/<upload_id>/complete": WRITE,
     "GET /api/v1/jobs/<job_id>": READ,
     "DELETE /api/v1/jobs/<job_id>": WRITE,
     "POST /api/v1/jobs/<job_id>/cancel": WRITE,
@@ -139,7 +148,6 @@ ROUTES = {
     # --- files that are the same for everybody
     "GET /static/<path:filename>": OPEN,
     "GET /static/htmx/<path:filename>": OPEN,
-    "GET /static/swagger/<path:filename>": OPEN,
     "GET /bootstrap/static/<path:filename>": OPEN,
 }
 
@@ -214,6 +222,7 @@ class Ground:
             "job_id": self._finished_job,
             "other_id": self._finished_job,
             "row": lambda: ROW,
+            "upload_id": self._upload_begun,
             "webhook_id": self._webhook,
             "delivery_id": self._delivery,
             "name": self._taxonomy,
@@ -243,6 +252,13 @@ class Ground:
         with self.installation.db.transaction() as session:
             session.execute(text("UPDATE review_row SET row_no = :row WHERE row_no = 4"), {"row": ROW})
         return job_id
+
+    def _upload_begun(self) -> uuid.UUID:
+        settings = self.installation.settings
+        transfers = Transfers(
+            self.installation.web_db, self.installation.storage, settings, self.installation.uploads()
+        )
+        return transfers.create(self.ours, 9, {}).id
 
     def ask(self, who: str, method: str, path: str, route: Route):
         """Sends a request as somebody."""
@@ -291,7 +307,6 @@ OTHERS = ("other account's key", "other account's session")
 FILES = {
     "static": "site.css",
     "htmx.static": "htmx.min.js",
-    "swagger.static": "css/swagger-ui.css",
     "bootstrap.static": "css/bootstrap.min.css",
 }
 

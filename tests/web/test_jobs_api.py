@@ -295,7 +295,7 @@ def test_too_many_unfinished_jobs_is_429_before_the_body_is_read(make_app):
     ask = Asker(make_app(max_active_jobs=1).test_client(), TOKEN)
     ask.upload()
     refused = ask("POST", "/jobs", **streamed(untouched))
-    assert (refused.status_code, refused.json["code"]) == (429, "limit_exceeded")
+    assert (refused.status_code, refused.json["code"]) == (429, "too_many")
     assert refused.json["next_step"]
 
 

@@ -14,12 +14,25 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
+from schemathesis.transport.serialization import serialize_binary
 
 from tests.web.conftest import TOKEN
+
+
+@schemathesis.serializer("application/offset+octet-stream")
+def serialize_bytes(context: schemathesis.SerializationContext, value: object) -> bytes:
+    """As `application/octet-stream`, which Schemathesis knows."""
+    return serialize_binary(value)  # type: ignore[arg-type]
+
 
 OPERATIONS = [
     ("GET", "/api/v1/jobs"),
     ("POST", "/api/v1/jobs"),
+    ("POST", "/api/v1/uploads"),
+    ("GET", "/api/v1/uploads/{upload_id}"),
+    ("PATCH", "/api/v1/uploads/{upload_id}"),
+    ("DELETE", "/api/v1/uploads/{upload_id}"),
+    ("POST", "/api/v1/uploads/{upload_id}/complete"),
     ("GET", "/api/v1/jobs/{job_id}"),
     ("DELETE", "/api/v1/jobs/{job_id}"),
     ("POST", "/api/v1/jobs/{job_id}/cancel"),
@@ -105,7 +118,9 @@ def test_every_error_is_a_problem(document):
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
 def test_routes_keep_to_it_whatever_is_asked(app, ask, installation, answering, method, path):
     """Generated requests, about a job that is there: no 500, and every answer as the document says."""
+    begun = ask("POST", "/uploads", headers={"Tus-Resumable": "1.0.0", "Upload-Length": "9"})
     job_id = ask.upload()
+    ids = {"job_id": job_id, "upload_id": begun.headers["Location"].rpartition("/")[2]}
     installation.run()
     assert ask("POST", f"/jobs/{job_id}/review", json={"size": 10}).status_code == 200
     ask("PUT", f"/jobs/{job_id}/review/rows/1", json={"labels": ["joy"]})
@@ -116,7 +131,10 @@ def test_routes_keep_to_it_whatever_is_asked(app, ask, installation, answering, 
     @given(case=operation.as_strategy())
     def ask_and_check(case):
         if case.path_parameters and method == "GET":
-            case.path_parameters = {**case.path_parameters, "job_id": job_id}
+            case.path_parameters = {
+                **case.path_parameters,
+                **{name: ids[name] for name in case.path_parameters if name in ids},
+            }
         case.call_and_validate(headers={"Authorization": f"Bearer {TOKEN}"}, checks=checks)
 
     ask_and_check()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -36,10 +38,13 @@ class Server:
     def api(self) -> str:
         return f"http://127.0.0.1:{self.port}/api/v1"
 
+    def workers(self) -> list[int]:
+        """Processes that answer; gunicorn starts another one in place of each that dies."""
+        return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
+
     def peak_mib(self) -> float:
         """The most memory that any of its processes ever held."""
-        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-        status = [Path(f"/proc/{pid}/status").read_text() for pid in children]
+        status = [Path(f"/proc/{pid}/status").read_text() for pid in self.workers()]
         return max(int(text.split("VmHWM:")[1].split()[0]) for text in status) / 1024
 
     def send(self, head: str, body: bytes = b"", *, close: bool = True) -> bytes:
@@ -134,6 +139,81 @@ def test_half_a_file_is_never_taken_for_a_file(server, program, head, body):
     assert b" 400 " in answer.splitlines()[0]
     assert b"upload_broke_off" in answer
     assert jobs(program) == []
+
+
+TUS = {"Tus-Resumable": "1.0.0"}
+
+
+def begin(program: httpx.Client, length: int) -> str:
+    """Begins a resumable upload; its path under the API."""
+    made = program.post("/uploads", headers=TUS | {"Upload-Length": str(length)})
+    return made.headers["Location"].removeprefix("/api/v1")
+
+
+def offset(program: httpx.Client, path: str) -> int:
+    return int(program.head(path, headers=TUS).headers["Upload-Offset"])
+
+
+def patch_head(path: str, at: int, length: int) -> str:
+    return (
+        f"PATCH /api/v1{path} HTTP/1.1\r\nTus-Resumable: 1.0.0\r\nContent-Type: application/offset+octet-stream\r\n"
+        f"Upload-Offset: {at}\r\nContent-Length: {length}"
+    )
+
+
+def finish(program: httpx.Client, path: str, data: bytes) -> dict:
+    """Sends the rest, as soon as it is let; the job."""
+    while True:
+        at = offset(program, path)
+        headers = TUS | {"Upload-Offset": str(at), "Content-Type": "application/offset+octet-stream"}
+        answer = program.patch(path, headers=headers, content=data[at:])
+        if answer.status_code != 423:
+            break
+        assert answer.headers["Retry-After"]
+        time.sleep(0.2)
+    assert answer.status_code == 204, answer.text
+    return program.get(f"/jobs/{answer.headers['Emobatch-Job']}").json()
+
+
+@pytest.mark.parametrize("cut", [0, 1, 20, len(CSV) - 1])
+def test_what_came_of_a_resumable_upload_before_it_broke_off_is_kept(server, program, cut):
+    path = begin(program, len(CSV))
+    answer = server.send(patch_head(path, 0, len(CSV)), CSV[:cut])
+    assert b"upload_broke_off" in answer
+    assert offset(program, path) == cut
+    assert finish(program, path, CSV)["bytes"] == len(CSV)
+
+
+def test_a_second_writer_waits_for_one_that_is_silent_and_not_for_ever(server, program):
+    path = begin(program, len(CSV))
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as silent:
+        head = patch_head(path, 0, len(CSV)) + f"\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n\r\n"
+        silent.sendall(head.encode() + CSV[:5])
+        headers = TUS | {"Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"}
+        while (refused := program.patch(path, headers=headers, content=b"")).status_code == 204:
+            time.sleep(0.05)  # the silent one's request is not there yet
+        assert (refused.status_code, refused.headers["Retry-After"]) == (423, "2")
+        assert finish(program, path, CSV)["bytes"] == len(CSV)
+
+
+def test_a_resumable_upload_survives_the_death_of_web_in_mid_request(server, program):
+    data = b"".join(rows(40 * 1024 * 1024))
+    path = begin(program, len(data))
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as sender:
+        head = patch_head(path, 0, len(data)) + f"\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n\r\n"
+        sender.sendall(head.encode())
+        sender.sendall(data[: 25 * 1024 * 1024])
+        while not offset(program, path):
+            time.sleep(0.05)
+        for pid in server.workers():
+            os.kill(pid, signal.SIGKILL)
+    _wait_until_up(server)
+    kept = offset(program, path)
+    assert 0 < kept < len(data)
+    job = finish(program, path, data)
+    assert job["bytes"] == len(data)
+    assert len(jobs(program)) == 1
+    assert program.post(f"{path}/complete").json()["sha256"] == hashlib.sha256(data).hexdigest()
 
 
 def test_a_sender_that_stands_still_is_given_up(server, program):

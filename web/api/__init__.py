@@ -1,4 +1,4 @@
-"""REST API v1, for programs: jobs, their results, texts labelled at once, webhooks, and the system's own state."""
+"""REST API v1, for programs: jobs, uploads, results, texts labelled at once, webhooks, and the system's own state."""
 
 from apiflask import APIFlask
 
@@ -12,6 +12,7 @@ from web.api.rows import row_api
 from web.api.summary import summaries
 from web.api.system import system
 from web.api.taxonomies import taxonomies
+from web.api.uploads import uploads
 from web.api.versions import versions
 from web.api.webhooks import webhooks
 
@@ -22,6 +23,7 @@ def install(app: APIFlask) -> None:
     """Adds every route of the API to the app."""
     for blueprint in (
         jobs,
+        uploads,
         results,
         row_api,
         summaries,

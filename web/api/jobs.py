@@ -65,6 +65,7 @@ def get_job(job_id: str) -> Any:
     account_id = require_account()
     with state().db.transaction(account_id) as session:
         status = core.jobs.get_status(session, account_id, as_job_id(job_id))
+    status = state().broker.explain(status)
     # Most answers to those who ask again and again are 304: their body is not even made.
     unchanged = request.if_none_match.contains_weak(status.etag)
     response = Response(status=304) if unchanged else _job_response(status)

@@ -24,7 +24,11 @@ localTimes(document);
 
 // --- polling -------------------------------------------------------------------------------------------------------
 
-const away = (is) => { byId("offline").hidden = !is; };
+const SILENT = byId("offline").textContent;
+const away = (is, why) => {
+  byId("offline").hidden = !is;
+  if (is) byId("offline").textContent = why ? `${why} ${byId("offline").dataset.trying}` : SILENT;
+};
 const isPoll = (element) => (element.getAttribute("hx-trigger") || "").startsWith("every");
 
 let skipped = 0;
@@ -38,9 +42,9 @@ document.addEventListener("htmx:configRequest", (event) => {
 });
 document.addEventListener("htmx:sendError", () => away(true));
 document.addEventListener("htmx:responseError", (event) => {
-  const status = event.detail.xhr.status;
+  const { status, responseText } = event.detail.xhr;
   if (status === 404) location.reload();
-  else away(true);
+  else away(true, new DOMParser().parseFromString(responseText, "text/html").querySelector(".notice-title")?.textContent);
 });
 document.addEventListener("htmx:afterOnLoad", () => away(false));
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import itertools
 import json
@@ -286,3 +287,9 @@ def test_delimiter_can_be_overridden() -> None:
 def test_overrides_that_contradict_the_bytes_are_errors() -> None:
     with pytest.raises(EncodingFailed):
         format_of(b"id,text\n1,\xe9\n", encoding="utf-8")
+
+
+def test_a_cell_longer_than_what_csv_takes_by_default() -> None:
+    csv.field_size_limit(131_072)  # as in a process that has read nothing yet
+    table = read_upload(b"id,text,page\n" + b"".join(b"%d,good day,%s\n" % (n, b"x" * 200_000) for n in range(3)))
+    assert [row[:2] for row in table.rows] == [[str(n), "good day"] for n in range(3)]

@@ -1,0 +1,68 @@
+"""A file on its way to a server: a small one in one request, a large one so that a broken connection costs seconds.
+
+Both may be tried again as often as it takes: one job is made.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+import httpx
+
+from emobatch import resumable
+from emobatch.body import Progress, blocks, opened
+from emobatch.connection import Connection, read
+from emobatch.job import AcceptedJob
+
+
+def send_file(
+    connection: Connection,
+    file: Path | BinaryIO,
+    options: Mapping[str, str],
+    *,
+    idempotency_key: str | None,
+    progress: Progress | None,
+) -> AcceptedJob:
+    """Uploads a file, from its current position on, and makes a job of it.
+
+    Args:
+        connection: to the server.
+        file: a path, or a seekable binary file.
+        options: what is said about it, as `POST /jobs` takes it.
+        idempotency_key: by default a new one.
+        progress: is told how much has been sent.
+
+    Raises:
+        EmobatchError: as the server says.
+        OSError: the file cannot be read.
+    """
+    with opened(file) as stream:
+        start = stream.tell()
+        size = stream.seek(0, os.SEEK_END) - start
+        if size >= resumable.FROM_BYTES:
+            return resumable.ResumableUpload(
+                connection,
+                stream,
+                start=start,
+                size=size,
+                options=options,
+                resume_key=resumable.resume_key(file, stream, start, size),
+                idempotency_key=idempotency_key,
+                progress=progress,
+            ).send()
+        headers = {
+            "Content-Type": "text/csv",
+            "Content-Length": str(size),
+            "Idempotency-Key": idempotency_key or str(uuid.uuid4()),
+        }
+
+        def attempt() -> httpx.Response:
+            stream.seek(start)
+            body = blocks(stream, size, progress)
+            return connection.ask("POST", "/jobs", params=options, headers=headers, content=body)
+
+        return read(connection.persist(attempt), AcceptedJob.from_dict)
