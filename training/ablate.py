@@ -165,12 +165,15 @@ def page(rows: Sequence[Sequence[str]], domain: Domain | None, recipe: Recipe, v
     head = ["variant", *_DEV, *((f"{domain.name} {key}" for key in _ELSEWHERE) if domain else ()), "minutes"]
     shares = sorted({f"{run.share:g}" for run in recipe.runs})
     return (
-        "# Ablations\n\nWritten by `python -m training.ablate` from `training/ablations.toml`: do not edit. Rows "
-        "named shipped are finished models under another way of fitting scores, and trained nothing. The others are\n"
-        f"short runs on a part of train (share {', '.join(shares)}), so their figures are lower: compare rows with\n"
-        "rows, and differences with those between seeds. Dev's figures are cross-fitted; the other domain's are of\n"
-        "its reporting part, by which nothing was chosen. Minutes are of training alone, on a machine that also did\n"
-        "other things.\n\n" + table(head, rows) + "\n" + left
+        "# Ablations\n\nWritten by `python -m training.ablate` from `training/ablations.toml`: do not edit. Rows\n"
+        "named shipped are finished models under other ways of fitting scores, and trained nothing; the first of them\n"
+        "lets neutral give no way. The others are short runs on a part of train "
+        f"(share {', '.join(shares)}), so\ntheir figures are lower: compare rows with rows, and differences with those "
+        "between seeds. Dev's figures are\ncross-fitted; the other domain's are of its reporting part, by which "
+        "nothing was chosen. Minutes are of training\nalone, on a machine that also did other things.\n\n"
+        + table(head, rows)
+        + "\n"
+        + left
     )
 
 
