@@ -1,4 +1,5 @@
-# Images of emobatch, one target each: migrate, web (no torch, no ONNX Runtime), worker-cpu, worker-gpu, flower.
+# Images of emobatch, one target each: migrate, web (no torch, no ONNX Runtime), worker-cpu, worker-gpu, flower,
+# admin.
 #   docker build --target web -t emobatch-web .
 
 FROM python:3.12-slim AS base
@@ -24,6 +25,11 @@ CMD ["python", "-m", "gunicorn", "web.wsgi:app", "--config", "python:web.server"
 
 FROM web AS migrate
 CMD ["python", "-m", "migrations.run", "upgrade"]
+
+FROM web AS admin
+COPY emobatch ./emobatch
+ENTRYPOINT ["python", "-m", "emobatch.cli", "admin"]
+CMD ["--help"]
 
 FROM base AS worker-cpu
 RUN $INSTALL --require-hashes -r requirements/worker.lock

@@ -75,7 +75,7 @@ audit: $(VENV)/.audit  ## known vulnerabilities of every package that is locked
 
 sbom: $(VENV)/.audit  ## what is installed here, as CycloneDX, in build/sbom.json
 	@mkdir -p build
-	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --of JSON -o build/sbom.json $(BIN)/python
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --short-PURLs --no-validate --of JSON -o build/sbom.json $(BIN)/python
 
 pages: $(VENV)/.test  ## picture every page in every state, for docs/pages, and README's picture; some minutes
 	@$(BIN)/python -m tests.pages.screenshots

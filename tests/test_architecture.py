@@ -116,7 +116,8 @@ def test_processes_are_the_services_that_are_built_here():
     runs = {}
     for name, service in SERVICES.items():
         if "build" in service:
-            modules = [word.split(":")[0].split(".")[0] for word in service["command"] if re.match(r"\w+\.\w+", word)]
+            said = [*service.get("entrypoint", []), *service["command"]]
+            modules = [word.split(":")[0].split(".")[0] for word in said if re.match(r"\w+\.\w+", word)]
             runs[name] = next(module for module in modules if module in ROOT_PACKAGES)
     assert drawn == runs
 

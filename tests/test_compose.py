@@ -36,8 +36,9 @@ PROFILES = {
     "s3": {"storage", "storage-bucket"},
     "monitoring": {"prometheus", "grafana"},
     "flower": {"flower"},
+    "admin": {"admin"},
 }
-ONCE = {"migrate", "storage-bucket"}
+ONCE = {"migrate", "storage-bucket", "admin"}
 """They do something and end, so there is no health to ask for."""
 
 
@@ -78,7 +79,7 @@ def test_a_service_can_do_no_harm(name):
     assert "/var/run/docker.sock" not in str(service)
 
 
-@pytest.mark.parametrize("name", ["postgres", "redis", "migrate", "storage", "storage-bucket"])
+@pytest.mark.parametrize("name", ["postgres", "redis", "migrate", "admin", "storage", "storage-bucket"])
 def test_servers_are_on_the_inner_network_alone(name):
     assert COMPOSE["networks"]["inside"] == {"internal": True}
     assert SERVICES[name]["networks"] == ["inside"]
@@ -120,13 +121,13 @@ def test_gpu_workers_have_a_device():
 def test_images_run_as_an_ordinary_user_and_web_has_no_model_runtime():
     stages = DOCKERFILE.split("\nFROM ")[2:]
     for stage in stages:
-        assert "USER 10001" in stage or stage.startswith("web AS")
+        assert "USER 10001" in stage or stage.startswith("web AS")  # which is web's user
     web = next(stage for stage in stages if stage.startswith("base AS web"))
     assert "requirements/web.lock" in web
     assert "COPY worker" not in web
 
 
-@pytest.mark.parametrize("name", ["web", "worker-cpu", "worker-gpu", "migrate", "flower"])
+@pytest.mark.parametrize("name", ["web", "worker-cpu", "worker-gpu", "migrate", "flower", "admin"])
 def test_the_image_starts_what_compose_starts(name):
     commands = re.findall(rf"AS {name}\n(?:.*\n)*?CMD (\[.*\])", DOCKERFILE)
     assert yaml.safe_load(commands[0]) == SERVICES[name]["command"]
@@ -269,6 +270,13 @@ def composed(postgres, redis_url, tmp_path_factory):
 
 def test_the_command_lines_work(composed):
     assert b",joy," in composed.label(b"text\nI am so happy today!\n")
+
+
+def test_an_operator_sees_the_worker(composed):
+    command = [sys.executable, *SERVICES["admin"]["entrypoint"][1:], "workers", "--json"]
+    said = subprocess.check_output(command, cwd=ROOT, env=os.environ | composed.environment)
+    (worker,) = json.loads(said)
+    assert worker["alive"]
 
 
 @needs_prometheus

@@ -55,6 +55,9 @@ def commands(path: Path, text: str | None = None) -> Iterator[Command]:
             if held.endswith("\\"):
                 held = held[:-1] + " "
                 continue
+            if open_quote(held):
+                held += "\n"
+                continue
             if stripped := without_comment(held):
                 yield Command(name, begun, stripped, not_run)
             begun, held = 0, ""
@@ -64,6 +67,15 @@ def commands(path: Path, text: str | None = None) -> Iterator[Command]:
 
 def without_comment(line: str) -> str:
     """A line of shell without what stands after a ``#`` that begins a word outside quotes."""
+    return line[: _scan(line)[0]].strip()
+
+
+def open_quote(line: str) -> str:
+    """The quote that a line opens and does not close, so that the command goes on in the next."""
+    return _scan(line)[1]
+
+
+def _scan(line: str) -> tuple[int, str]:
     quote = ""
     for at, character in enumerate(line):
         if quote:
@@ -71,5 +83,5 @@ def without_comment(line: str) -> str:
         elif character in "'\"":
             quote = character
         elif character == "#" and (at == 0 or line[at - 1].isspace()):
-            return line[:at].strip()
-    return line.strip()
+            return at, ""
+    return len(line), quote

@@ -67,11 +67,17 @@ def test_a_wrong_command_is_noticed(text, wrong):
 
 def test_commands_are_found_as_they_stand():
     text = (
-        "```sh\nmake demo   # says 'hello'\n\ncurl 'http://x/#a' \\\n     -o y\n```\n\n"
+        "```sh\nmake demo   # says 'hello'\n\ncurl 'http://x/#a' \\\n     -o y\ncurl --json '{\n  \"a\": 1}' z\n```\n\n"
         "```text\nno command\n```\n<!-- not run: takes hours -->\n```sh\nmake soak\n```\n"
     )
+    spread = (6, "curl --json '{\n  \"a\": 1}' z", "")
     found = [(c.line, c.text, c.not_run) for c in commands(Path("x.md"), text)]
-    assert found == [(2, "make demo", ""), (4, "curl 'http://x/#a'       -o y", ""), (13, "make soak", "takes hours")]
+    assert found == [
+        (2, "make demo", ""),
+        (4, "curl 'http://x/#a'       -o y", ""),
+        spread,
+        (15, "make soak", "takes hours"),
+    ]
 
 
 @pytest.fixture(scope="module")
