@@ -17,7 +17,7 @@ Each error says what is wrong, where (data row and file line, column), and what 
     │   └── UploadDamaged            the bytes stored are not the bytes sent
     │       └── StorageMissing           ... they are not there at all
     ├── LimitExceeded            a size, count or rate over what is allowed
-    │   └── TooMany                  ... a count: waiting helps, another file does not
+    │   └── TooMany                  a count or a rate: waiting helps, another file does not
     ├── NotFound                 no such thing, or not yours
     ├── NotReady                 it exists, but not yet in a state for this
     ├── Conflict                 the request collides with another
@@ -198,15 +198,28 @@ class StorageMissing(UploadDamaged):
 
 
 class LimitExceeded(EmobatchError):
-    """A size, a count or a rate over what is allowed."""
+    """A size, a count or a rate over what is allowed.
+
+    Args:
+        what, next_step, place: as of all errors.
+        limit: the name of the limit, for programs.
+    """
 
     code = "limit_exceeded"
 
+    def __init__(self, what: str, *, limit: str = "", next_step: str = "", **place: Any) -> None:
+        super().__init__(what, next_step=next_step, **place)
+        self.limit = limit
+
 
 class TooMany(LimitExceeded):
-    """A limit on how many, not on how much: waiting helps, another file does not."""
+    """A limit on how many, or how often: waiting helps, another file does not."""
 
     code = "too_many"
+
+    def __init__(self, what: str, *, retry_after_s: float = 1.0, **fields: Any) -> None:
+        super().__init__(what, **fields)
+        self.retry_after_s = retry_after_s
 
 
 class NotFound(EmobatchError):

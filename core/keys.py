@@ -12,7 +12,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.orm import Session
 
 from core.errors import BadOption, LimitExceeded, NotFound
@@ -102,8 +102,9 @@ def issue_key(
         raise LimitExceeded(f"There are {MAX_KEYS} keys, as many as are allowed.", next_step="Revoke one.")
     secret = secrets.token_urlsafe(SECRET_BYTES)
     key_id = uuid.uuid4()
-    session.add(
-        ApiKey(
+    # Only these columns: of the others web may set none.
+    session.execute(
+        insert(ApiKey).values(
             id=key_id,
             account_id=account_id,
             user_id=user_id,
@@ -113,7 +114,6 @@ def issue_key(
             expires_at=datetime.now(UTC) + lasts if lasts else None,
         )
     )
-    session.flush()
     return f"{PREFIX}_{key_id.hex}_{secret}"
 
 

@@ -37,6 +37,15 @@ def hash_password(password: str) -> str:
         raise BadOption(f"A password has {MIN_LENGTH} to {MAX_LENGTH} characters.", next_step="Some words make one.")
     if len(set(password)) < MIN_LENGTH // 2:
         raise BadOption("This password repeats a few characters.", next_step="Some words make a good one.")
+    return rehash(password)
+
+
+def rehash(password: str) -> str:
+    """The hash of a password that was right, whatever passes for one today.
+
+    Raises:
+        Unavailable: as `hash_password`.
+    """
     with _Place():
         return _hasher.hash(password)
 

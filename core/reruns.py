@@ -13,24 +13,24 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from core import jobs
+from core import jobs, quotas
 from core.errors import NotReady
 from core.models import Job, Model, Upload
 from core.registry import KnownModel
-from core.room import check_room
+from core.settings import Settings
 from core.states import JobState, UploadState
 from core.table import Format
 
 
 def label_again(
-    session: Session, account_id: uuid.UUID, job_id: uuid.UUID, model: KnownModel, most_active: int
+    session: Session, account_id: uuid.UUID, job_id: uuid.UUID, model: KnownModel, settings: Settings
 ) -> uuid.UUID:
     """Makes a job of the upload of `job_id` for another model version; its id. The caller rings afterwards.
 
     Raises:
         NotFound: unknown, deleted, or another account's.
         NotReady: the file is gone, or was never readable.
-        TooMany: the account has too many unfinished jobs.
+        TooMany: the account has too many unfinished jobs, or had as many rows as it may today.
     """
     # Locked: who retires a job takes this row first, and then looks whether another job needs its upload.
     job = session.execute(
@@ -43,7 +43,7 @@ def label_again(
     upload = session.get(Upload, job.upload_id) if job.upload_id else None
     if upload is None or upload.state != UploadState.STORED or upload.detected is None:
         raise NotReady("The file of this job is gone.", next_step="Upload it again.")
-    check_room(session, account_id, most_active)
+    quotas.admit_job(session, settings, account_id)
     again = jobs.create_job(
         session,
         account_id=account_id,

@@ -107,7 +107,7 @@ def end(session: Session, principal: Principal, session_id: uuid.UUID) -> None:
         delete(BrowserSession).where(BrowserSession.id == session_id, _theirs(principal)).returning(BrowserSession.id)
     ).one_or_none()
     if ended is None:
-        raise NotFound("There is no such session.", next_step="It may be over already.")
+        raise no_such_session()
 
 
 def end_all(session: Session, principal: Principal, *, but: uuid.UUID | None = None) -> int:
@@ -125,6 +125,11 @@ def _theirs(principal: Principal) -> ColumnElement[bool]:
     if principal.key_id is not None:
         return and_(mine, BrowserSession.key_id == principal.key_id)
     return and_(mine, BrowserSession.token_mark.is_not(None))
+
+
+def no_such_session() -> NotFound:
+    """The one answer for an id that is unknown, over, or somebody else's."""
+    return NotFound("There is no such session.", next_step="It may be over already.")
 
 
 def remove_expired(session: Session) -> None:

@@ -71,6 +71,9 @@ class Settings(BaseSettings):
     """... and its port. Elsewhere gunicorn's ``--bind`` says both."""
     allowed_hosts: str = "127.0.0.1,localhost,[::1]"
     """Comma-separated Host headers that web answers; ``*`` for any (behind a proxy that checks)."""
+    proxies: int = 0
+    """Reverse proxies in front of web, each of which sets ``X-Forwarded-For``, ``-Proto`` and ``-Host``: what the last
+    so many say is believed, nothing else."""
     web_threads: int = 64
     """Requests that one web process answers at once: a slow sender or reader holds a thread for as long as it takes."""
     web_processes: int = 1
@@ -96,7 +99,19 @@ class Settings(BaseSettings):
     max_text_chars: int = 100_000
     """What is classified of one cell. The cell itself is always kept whole."""
     max_active_jobs: int = 100
-    """Unfinished jobs an account may have."""
+    """Unfinished jobs an account may have. Of this limit and the next four an account may have its own; 0 is none."""
+    max_uploads: int = 16
+    """Files an account may upload at the same time: each holds a thread of web for as long as it takes."""
+    max_stored_bytes: int = 100 * 1024 * MIB
+    """Of all files of an account."""
+    max_rows_a_day: int = 50_000_000
+    """... and rows of an account by UTC's days, texts of requests included."""
+    requests_a_minute: int = 3_000
+    """Of one account."""
+    failures_a_minute: int = 60
+    """Requests from one address with no right sign-in. 0: no limit."""
+    guesses_a_quarter: int = 20
+    """Wrong passwords for one e-mail address in 15 minutes; then nobody can try. 0: no limit."""
     retention_days: int = 30
     """How long a finished job's file and results are kept, unless it was sent with another number of days."""
     transfer_keep_hours: int = 24

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
-from core import pieces
+from core import pieces, quotas
 from core.db import Database
 from core.errors import (
     ChecksumMismatch,
@@ -33,7 +33,6 @@ from core.ledger import changed
 from core.ledger.commits import to_json
 from core.models import Transfer
 from core.pieces import PieceWriter
-from core.room import check_room
 from core.settings import Settings
 from core.storage import Storage
 from core.uploads import Accepted, JobRequest, Uploads, too_large
@@ -94,7 +93,7 @@ class Transfers:
             "hours": self._settings.transfer_keep_hours,
         }
         with self._db.transaction(account_id) as session:
-            self._check_room(session, account_id, resume_key)
+            self._check_room(session, account_id, resume_key, length)
             session.execute(
                 text("UPDATE transfer SET resume_key = NULL WHERE resume_key = :resume_key AND expires_at <= now()"),
                 values,
@@ -225,10 +224,10 @@ class Transfers:
                 {"id": transfer_id},
             )
 
-    def _check_room(self, session: Session, account_id: uuid.UUID, resume_key: str | None) -> None:
+    def _check_room(self, session: Session, account_id: uuid.UUID, resume_key: str | None, length: int) -> None:
         """A transfer becomes a job: what limits those is said before the first byte."""
-        most = self._settings.max_active_jobs
-        check_room(session, account_id, most)
+        most = quotas.limits_of(session, self._settings, account_id).active_jobs
+        quotas.admit(session, self._settings, account_id, length)
         others = (
             select(func.count())
             .select_from(Transfer)
@@ -240,9 +239,11 @@ class Transfers:
             )
         )
         waiting = session.execute(others).scalar_one()
-        if waiting >= most:
+        if 0 < most <= waiting:
             raise TooMany(
                 f"There are {waiting} unfinished uploads, as many as are allowed.",
+                limit="uploads",
+                retry_after_s=quotas.TRY_AGAIN_S,
                 next_step="Finish one, or delete one.",
             )
 

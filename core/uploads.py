@@ -20,7 +20,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from core import idempotency, jobs, registry, tracing
+from core import idempotency, jobs, quotas, registry, tracing
 from core.db import Database
 from core.errors import BadGzip, EmobatchError, LimitExceeded, StorageMissing, Unavailable, UploadDamaged
 from core.failpoints import failpoint
@@ -28,7 +28,6 @@ from core.ledger import changed
 from core.ledger.commits import to_json
 from core.model_directory import ModelDirectory
 from core.models import Upload
-from core.room import check_room
 from core.settings import Settings
 from core.states import UploadState
 from core.storage import Storage
@@ -51,6 +50,8 @@ class JobRequest:
     idempotency_key: str | None = None
     model: str | None = None
     """Name, ``name@version`` or hash of the version that labels it; None: the installation's."""
+    n_bytes: int | None = None
+    """How large the file is said to be."""
 
     def fingerprint(self, sha256: str) -> str:
         """Hash of everything that decides the job: the options and the body's `sha256`. The file's name does not."""
@@ -88,8 +89,8 @@ class Uploads:
 
         Raises:
             InputError: the file or the options are wrong; nothing is kept.
-            LimitExceeded: too large.
-            TooMany: unfinished jobs; said before the first block is asked for.
+            TooMany: too many unfinished jobs, uploads or rows of today; nothing of the body was read.
+            LimitExceeded: the file is too large, or has no room beside the others.
             KeyInProgress, KeyReused: the idempotency key is held, or was used for something else.
             Unavailable: the database or the storage does not answer; nothing is promised.
         """
@@ -112,11 +113,11 @@ class Uploads:
             raise
 
     def _accept(self, account_id: uuid.UUID, request: JobRequest, blocks: Iterable[bytes]) -> Accepted:
-        upload_id, token = self._begin(account_id, request)
+        upload_id, token, room = self._begin(account_id, request)
         key = upload_key(upload_id)
         try:
             with tracing.span("upload.receive"):
-                check = self._receive(account_id, upload_id, token, request, blocks)
+                check = self._receive(account_id, upload_id, token, request, blocks, room)
                 tracing.note(bytes=check.n_bytes)
             failpoint("upload-stored")
             with tracing.span("upload.inspect"):
@@ -129,10 +130,10 @@ class Uploads:
                 raise BadGzip(error.what, next_step=error.next_step) from error
             raise
 
-    def _begin(self, account_id: uuid.UUID, request: JobRequest) -> tuple[uuid.UUID, int]:
+    def _begin(self, account_id: uuid.UUID, request: JobRequest) -> tuple[uuid.UUID, int, int | None]:
         upload_id = uuid.uuid4()
         with self._db.transaction(account_id) as session:
-            check_room(session, account_id, self._settings.max_active_jobs)
+            room = quotas.admit(session, self._settings, account_id, request.n_bytes)
             if request.model:  # an unknown one is told before anybody sends gigabytes
                 self._version_for(session, request)
             session.add(
@@ -148,10 +149,16 @@ class Uploads:
             )
             session.flush()
             _renew(session, upload_id, 1, self._settings.upload_lease_s)
-        return upload_id, 1
+        return upload_id, 1, room
 
     def _receive(
-        self, account_id: uuid.UUID, upload_id: uuid.UUID, token: int, request: JobRequest, blocks: Iterable[bytes]
+        self,
+        account_id: uuid.UUID,
+        upload_id: uuid.UUID,
+        token: int,
+        request: JobRequest,
+        blocks: Iterable[bytes],
+        room: int | None,
     ) -> CheckResult:
         settings = self._settings
         check = StreamCheck(
@@ -165,6 +172,8 @@ class Uploads:
                 received += len(block)
                 if received > settings.max_upload_bytes:
                     raise too_large(settings.max_upload_bytes)
+                if room is not None and received > room:
+                    raise quotas.no_room(settings.max_stored_bytes)
                 check.feed(block)
                 staged.write(block)
                 if time.monotonic() > renew_at:
@@ -186,6 +195,7 @@ class Uploads:
         if len(found.header) > self._settings.max_columns:
             raise LimitExceeded(
                 f"The file has {len(found.header):,} columns; {self._settings.max_columns:,} are allowed.",
+                limit="columns",
                 next_step="Remove columns, or set the delimiter if it was detected wrongly.",
             )
         sample = [record.cells for record in preview(source, found, 200)]
@@ -265,7 +275,9 @@ class Uploads:
 def too_large(most: int) -> LimitExceeded:
     """A file has more bytes than `most`, which is what this installation takes."""
     return LimitExceeded(
-        f"The file is larger than {most:,} bytes.", next_step="Split it, or compress it with gzip (.csv.gz)."
+        f"The file is larger than {most:,} bytes.",
+        limit="upload_bytes",
+        next_step="Split it, or compress it with gzip (.csv.gz).",
     )
 
 

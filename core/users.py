@@ -7,7 +7,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -56,20 +56,16 @@ def create(
         BadOption: this is no e-mail address, or no password.
         Conflict: the address is taken, here or in another account.
     """
-    email = plain_email(email)
-    user = User(
-        id=uuid.uuid4(),
-        account_id=account_id,
-        email=email,
-        role=role,
-        password_hash=passwords.hash_password(password),
-    )
+    email, user_id = plain_email(email), uuid.uuid4()
+    hashed = passwords.hash_password(password)
+    # Only these columns: of the others web may set none.
+    values = {"id": user_id, "account_id": account_id, "email": email, "role": role, "password_hash": hashed}
     try:
         with session.begin_nested():
-            session.add(user)
+            session.execute(insert(User).values(values))
     except IntegrityError as error:
         raise Conflict(f"There is a user with the address {email} already.", next_step="Use another one.") from error
-    return user.id
+    return user_id
 
 
 def plain_email(given: str) -> str:
@@ -145,15 +141,12 @@ def disable(session: Session, account_id: uuid.UUID, user_id: uuid.UUID) -> None
     found = get(session, account_id, user_id)
     if found.disabled_at is not None:
         return
-    if found.role is Role.ADMIN:
-        admins = [one for one in list_users(session, account_id) if one.role is Role.ADMIN and not one.disabled_at]
-        if len(admins) == 1:
-            raise Conflict("This is the account's last admin.", next_step="Make somebody else an admin first.")
+    _keep_an_admin(session, found)
     session.execute(update(User).where(User.id == user_id).values(disabled_at=func.now()))
     session.execute(
         update(ApiKey).where(ApiKey.user_id == user_id, ApiKey.revoked_at.is_(None)).values(revoked_at=func.now())
     )
-    session.execute(BrowserSession.__table__.delete().where(BrowserSession.user_id == user_id))  # type: ignore[attr-defined]
+    session.execute(delete(BrowserSession).where(BrowserSession.user_id == user_id))
 
 
 def enable(session: Session, account_id: uuid.UUID, user_id: uuid.UUID) -> None:
@@ -171,9 +164,24 @@ def set_role(session: Session, account_id: uuid.UUID, user_id: uuid.UUID, role: 
 
     Raises:
         NotFound: as `get`.
+        Conflict: it is the account's last admin.
     """
-    get(session, account_id, user_id)
+    found = get(session, account_id, user_id)
+    if role is not Role.ADMIN:
+        _keep_an_admin(session, found)
     session.execute(update(User).where(User.id == user_id).values(role=role))
+
+
+def _keep_an_admin(session: Session, leaving: UserInfo) -> None:
+    if leaving.role is not Role.ADMIN or leaving.disabled_at is not None:
+        return
+    # One after the other: two admins must not shut each other out at the same moment.
+    session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:id, 0))"), {"id": str(leaving.account_id)})
+    in_force = [
+        one for one in list_users(session, leaving.account_id) if one.role is Role.ADMIN and not one.disabled_at
+    ]
+    if [one.id for one in in_force] == [leaving.id]:
+        raise Conflict("This is the account's last admin.", next_step="Make somebody else an admin first.")
 
 
 def no_such_user() -> NotFound:

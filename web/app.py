@@ -5,9 +5,11 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, version
 
 from apiflask import APIFlask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from core.settings import Settings, get_settings
 from web import (
+    account,
     api,
     assets,
     auth,
@@ -54,6 +56,9 @@ def create_app(settings: Settings | None = None) -> APIFlask:
         json_errors=False,
     )
     app.config["MAX_CONTENT_LENGTH"] = SMALL_BODY
+    if settings.proxies:
+        hops = settings.proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     auth.configure(app, settings)
     openapi.configure(app)
     # The order matters: the log sees every request, the guard refuses before a view reads anything.
@@ -74,6 +79,7 @@ def create_app(settings: Settings | None = None) -> APIFlask:
     checking.install(app)
     taxonomy_pages.install(app)
     figure_pages.install(app)
+    account.install(app)
     app.extensions[EXTENSION] = State.open(settings)
     return app
 

@@ -10,15 +10,17 @@ import hmac
 import re
 import uuid
 from contextlib import suppress
+from functools import partial
 
 from flask import Flask, g, request, session
 from flask.sessions import SecureCookieSessionInterface
 
-from core import accounts, passwords, sessions, users
+from core import accounts, passwords, quotas, sessions, users
 from core.accounts import Principal
 from core.errors import EmobatchError, NotSignedIn
 from core.settings import Settings
 from core.states import Scope
+from core.users import Credentials
 from web.state import state
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -70,10 +72,9 @@ def sign_in(presented: str) -> Principal:
 
     Raises:
         NotSignedIn: unknown, expired or revoked.
+        TooMany: too many sign-ins failed from there.
     """
-    with state().db.transaction() as db:
-        principal = accounts.authenticate(db, state().settings, presented.strip())
-    return _begin_session(principal)
+    return _begin_session(_authenticate(presented.strip()))
 
 
 def sign_in_with_password(email: str, password: str) -> Principal:
@@ -81,17 +82,33 @@ def sign_in_with_password(email: str, password: str) -> Principal:
 
     Raises:
         NotSignedIn: unknown, disabled, or the wrong password; which of these is not said, and takes the same time.
+        TooMany: too many sign-ins failed from there, or for this address.
         Unavailable: too many are signing in.
     """
+    found = check_password(email, password)
+    rehashed = passwords.rehash(password) if passwords.needs_rehash(found.password_hash) else None
+    with state().db.transaction(found.account_id) as db:
+        users.note_sign_in(db, found.user_id, rehashed)
+    return _begin_session(Principal(found.account_id, found.role.scope, user_id=found.user_id))
+
+
+def check_password(email: str, password: str) -> Credentials:
+    """Whose password this is.
+
+    Raises:
+        NotSignedIn, TooMany, Unavailable: as `sign_in_with_password`.
+    """
+    rates, sender = state().rates, request.remote_addr or ""
+    rates.check_address(sender)
+    rates.check_guesses(email)
     with state().db.transaction() as db:
         found = users.find_credentials(db, email)
     # No transaction is open meanwhile: this takes some hundredths of a second, on purpose.
     if not passwords.verify(found.password_hash if found else None, password) or found is None:
+        rates.count_failure(sender)
+        rates.count_guess(email)
         raise NotSignedIn("The e-mail address or the password is not right.", next_step="Check both, and try again.")
-    rehashed = passwords.hash_password(password) if passwords.needs_rehash(found.password_hash) else None
-    with state().db.transaction(found.account_id) as db:
-        users.note_sign_in(db, found.user_id, rehashed)
-    return _begin_session(Principal(found.account_id, found.role.scope, user_id=found.user_id))
+    return found
 
 
 def renew_session(principal: Principal) -> Principal:
@@ -138,9 +155,12 @@ def require_principal() -> Principal:
 
     Raises:
         NotSignedIn: there is no valid token, API key or session.
+        TooMany: there were too many such requests, or too many of the account.
     """
     if "principal" not in g:
-        g.principal = _from_cookie() if uses_cookie() else _from_header()
+        found = _from_cookie() if uses_cookie() else _from_header()
+        state().rates.count_request(found.account_id, partial(_requests_a_minute, found.account_id))
+        g.principal = found
     return g.principal
 
 
@@ -167,14 +187,29 @@ def require_admin() -> Principal:
     return principal
 
 
+def _requests_a_minute(account_id: uuid.UUID) -> int:
+    with state().db.transaction(account_id) as db:
+        return quotas.limits_of(db, state().settings, account_id).requests_a_minute
+
+
 def _from_header() -> Principal:
     given = request.authorization
     if given is None or given.type != "bearer" or not given.token:
         raise NotSignedIn(
             "The Authorization header is not understood.", next_step="Send 'Authorization: Bearer <token or API key>'."
         )
-    with state().db.transaction() as db:
-        return accounts.authenticate(db, state().settings, given.token)
+    return _authenticate(given.token)
+
+
+def _authenticate(presented: str) -> Principal:
+    rates, sender = state().rates, request.remote_addr or ""
+    rates.check_address(sender)
+    try:
+        with state().db.transaction() as db:
+            return accounts.authenticate(db, state().settings, presented)
+    except NotSignedIn:
+        rates.count_failure(sender)
+        raise
 
 
 def _from_cookie() -> Principal:

@@ -72,13 +72,13 @@ def again(job_id: uuid.UUID, model: str | None) -> JobStatus:
     """Labels a job's file again with the version that `model` names, by default the installation's, and rings.
 
     Raises:
-        BadOption, NotFound, NotReady, LimitExceeded: as `core.registry.choose_model` and `core.reruns.label_again`.
+        BadOption, NotFound, NotReady, TooMany: as `core.registry.choose_model` and `core.reruns.label_again`.
     """
     account_id, default = require_account(), state().model
     with state().db.transaction(account_id) as db:
         registry.register(db, default)
         chosen = registry.choose_model(db, model or default.sha256, default.sha256)
-        made = reruns.label_again(db, account_id, job_id, chosen, state().settings.max_active_jobs)
+        made = reruns.label_again(db, account_id, job_id, chosen, state().settings)
         status = core.jobs.get_status(db, account_id, made)
     ring(state().ringer)
     log.info("job labelled again", job_id=str(made), model=chosen.full_name)

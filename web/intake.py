@@ -10,6 +10,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import IO
 
 import structlog
@@ -48,6 +49,7 @@ class FormRequest(JobRequest):
     def __init__(self, form: FormStream, filename: str, idempotency_key: str | None) -> None:
         for name, value in (("filename", filename), ("idempotency_key", idempotency_key), ("_form", form)):
             object.__setattr__(self, name, value)
+        object.__setattr__(self, "n_bytes", max(0, (request.content_length or 0) - MAX_FIELDS_BYTES))
 
     @property
     def _options(self) -> CreateOptions:
@@ -83,7 +85,6 @@ def create_job(options: CreateOptions) -> Accepted:
 
     Raises:
         EmobatchError: as `core.uploads.Uploads.accept`.
-        TooMany: the account has too many unfinished jobs. Said before the file is read.
         BrokenOff: the body is not whole, or stood still for too long.
     """
     account_id = require_account()
@@ -91,7 +92,8 @@ def create_job(options: CreateOptions) -> Accepted:
         if request.mimetype == "multipart/form-data":
             wanted, blocks = _read_form(options)
         else:
-            wanted, blocks = wanted_by(options, idempotency_key()), _body()
+            wanted = replace(wanted_by(options, idempotency_key()), n_bytes=request.content_length)
+            blocks = _body()
         accepted = state().uploads.accept(account_id, wanted, blocks)
     note(accepted)
     return accepted
@@ -194,7 +196,7 @@ def install(app: Flask) -> None:
     @app.after_request
     def linger(response: Response) -> Response:
         sending = request.content_length or request.headers.get("Transfer-Encoding")
-        if response.status_code >= 400 and sending and "gunicorn.socket" in request.environ:
+        if response.status_code >= 300 and sending and "gunicorn.socket" in request.environ:
             environ = request.environ
             response.call_on_close(lambda: _drop_rest(environ["wsgi.input"], environ["gunicorn.socket"]))
         return response

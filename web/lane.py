@@ -14,7 +14,7 @@ from contextlib import suppress
 
 from celery import Celery
 
-from core import classify_requests
+from core import classify_requests, quotas
 from core.classify_requests import Answer
 from core.db import Database
 from core.errors import BadOption, EmobatchError, Unavailable
@@ -47,7 +47,8 @@ class Lane:
 
         Raises:
             BadOption: too many, or too long together.
-            Unavailable: no worker is alive or none had time; or too many wait already.
+            TooMany: the account had as many rows as it may today.
+        Unavailable: no worker is alive or none had time; or too many wait already.
         """
         self._check(texts)
         if not self._places.acquire(blocking=False):
@@ -89,6 +90,8 @@ class Lane:
             with self._db.transaction(account_id) as session:
                 if not live_slots(session, self._model.sha256):
                     raise Unavailable("No worker is alive that could answer.", next_step="Start one, or try again.")
+                quotas.admit_rows(session, self._settings, account_id)
+                quotas.note_rows(session, account_id, len(texts))
                 classify_requests.submit(
                     session, request_id, account_id, model_sha256=self._model.sha256, texts=texts, keep_s=wait_s
                 )

@@ -20,7 +20,7 @@ _RESPONSES = {
     "409": "Not in a state for this: not ready, or the Idempotency-Key is in use.",
     "413": "The file is too large.",
     "422": "The file or an option is wrong: `code` says how, `row`, `line` and `column` where.",
-    "429": "Too many unfinished jobs.",
+    "429": "Too many requests, unfinished jobs, uploads or rows: `limit` says which, `Retry-After` how long to wait.",
     "503": "A part is away; `Retry-After` says when to ask again.",
 }
 
@@ -79,7 +79,7 @@ def _finish(spec: Any) -> Any:
 def _finish_operation(path: str, method: str, operation: dict[str, Any]) -> None:
     statuses = ["503"]
     if operation.get("security") != [{}]:
-        statuses += ["401"]
+        statuses += ["401", "429"]
     if method != "get":
         statuses += ["403"]
     if "requestBody" in operation or any(parameter["in"] == "query" for parameter in operation["parameters"]):
@@ -102,7 +102,7 @@ def _finish_operation(path: str, method: str, operation: dict[str, Any]) -> None
     if path.startswith("/api/v1/taxonomies") and "requestBody" in operation:
         statuses += ["409"]
     if (path, method) == ("/api/v1/jobs", "post"):
-        statuses += ["400", "409", "413", "429"]
+        statuses += ["400", "409", "413"]
     if (path, method) == ("/api/v1/jobs/{job_id}", "get"):
         operation["responses"]["304"] = {"description": "Nothing changed."}
     for status in statuses:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -23,8 +25,8 @@ from flask import (
 from werkzeug.wrappers import Response as BaseResponse
 
 import core.jobs
-from core import own_taxonomies, registry
-from core.errors import BadOption, EmobatchError, NotSignedIn, Unavailable
+from core import own_taxonomies, registry, users
+from core.errors import BadOption, EmobatchError, NotSignedIn, TooMany, Unavailable
 from core.jobs import JobStatus
 from core.preview import PREVIEW_BYTES
 from core.registry import ModelVersion
@@ -68,29 +70,43 @@ def sign_in() -> Any:
     """The form; or, with ``?token=``, the sign-in itself, by the link that `emobatch up` prints."""
     token, target = request.args.get("token"), _own_address(request.args.get("next"))
     if not token:
-        return render_template("sign_in.html", target=target)
+        return _sign_in_page(target)
     if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
         # Another site must not sign a visitor in to an account of its choice.
-        return render_template(
-            "sign_in.html", target=target, error="This link came from another site. Paste the token."
-        )
-    return _sign_in(token, target)
+        return _sign_in_page(target, "This link came from another site. Paste the token.")
+    return _sign_in(partial(auth.sign_in, token), target)
 
 
 @pages.post("/sign-in")
 def post_sign_in() -> Any:
-    """The form, sent."""
-    return _sign_in(request.form.get("token", ""), _own_address(request.form.get("next")))
+    """The form, sent: an e-mail address and a password, or a token or key."""
+    given = request.form
+    if "email" in given:
+        act = partial(auth.sign_in_with_password, given["email"], given.get("password", ""))
+    else:
+        act = partial(auth.sign_in, given.get("token", ""))
+    return _sign_in(act, _own_address(given.get("next")))
 
 
-def _sign_in(token: str, target: str) -> Any:
+def _sign_in(act: Callable[[], object], target: str) -> Any:
     try:
-        auth.sign_in(token)
-    except NotSignedIn as error:
-        return render_template("sign_in.html", target=target, error=str(error)), 401
-    except Unavailable as error:
-        return render_template("sign_in.html", target=target, error=str(error)), 503
+        act()
+    except (NotSignedIn, TooMany, Unavailable) as error:
+        response = make_response(_sign_in_page(target, str(error)), problems.status_of(error))
+        if isinstance(error, TooMany):
+            response.headers["Retry-After"] = str(int(error.retry_after_s))
+        return response
     return redirect(target, 303)
+
+
+def _sign_in_page(target: str, error: str = "") -> str:
+    try:
+        with state().db.transaction() as db:
+            has_users = users.exist(db)
+    except Unavailable as away:
+        has_users, error = True, error or str(away)
+    by_email = has_users and (request.method == "GET" or "email" in request.form)
+    return render_template("sign_in.html", target=target, error=error, has_users=has_users, by_email=by_email)
 
 
 @pages.post("/sign-out")

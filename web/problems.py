@@ -5,6 +5,7 @@ Never a stack trace: what is not an `EmobatchError` or an HTTP error is logged, 
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import structlog
@@ -52,7 +53,7 @@ _SAID = {
     400: ("The request is not understood.", ""),
     404: ("There is nothing at this address.", ""),
     405: ("This address does not take that method.", "The Allow header lists those it takes."),
-    413: ("The request is too large.", ""),
+    413: ("The request is too large.", "Send less at a time, or upload a file."),
     500: ("Something went wrong on our side.", "Try again. If it stays, quote the reference."),
 }
 
@@ -79,6 +80,8 @@ def of_error(error: EmobatchError) -> dict[str, Any]:
         row=error.row,
         line=error.line,
         column=error.column,
+        limit=getattr(error, "limit", None),
+        retry_after_s=math.ceil(error.retry_after_s) if isinstance(error, errors.TooMany) else None,
     )
 
 
@@ -108,6 +111,8 @@ def answer(document: dict[str, Any], headers: dict[str, str] | None = None) -> B
         response.headers["WWW-Authenticate"] = 'Bearer realm="emobatch"'
     if status == 503 or document["code"] in (errors.KeyInProgress.code, errors.Locked.code):
         response.headers["Retry-After"] = str(RETRY_AFTER_S)
+    if "retry_after_s" in document:
+        response.headers["Retry-After"] = str(document["retry_after_s"])
     return response
 
 
@@ -155,11 +160,14 @@ def _on_http_error(error: HTTPException) -> BaseResponse:
     if 300 <= status < 400:
         return error.get_response()
     detail, next_step = _SAID.get(status, (error.description or "The request failed.", ""))
+    limit = None
+    if status == 413 and request.max_content_length:
+        limit, detail = "body_bytes", f"The request is larger than {request.max_content_length:,} bytes."
     code = HTTP_STATUS_CODES.get(status, "error").lower().replace(" ", "_")
     if status == 500:
         return answer(problem(500, detail, code, next_step=next_step, reference=g.get("reference")))
     headers = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
-    return answer(problem(status, detail, code, next_step=next_step), headers)
+    return answer(problem(status, detail, code, next_step=next_step, limit=limit), headers)
 
 
 def _on_busy_pool(error: PoolTimeout) -> BaseResponse:

@@ -252,4 +252,6 @@ class Problem(BaseModel):
     row: int | None = Field(default=None, description="Data row, from 1.")
     line: int | None = Field(default=None, description="Line of the file, from 1.")
     column: str | int | None = None
+    limit: str | None = Field(default=None, description="Which limit was reached, for 413 and 429.")
+    retry_after_s: int | None = Field(default=None, description="Seconds to wait, as `Retry-After` says.")
     reference: str | None = Field(default=None, description="Quote it when you report a fault of the server.")

@@ -18,6 +18,7 @@ from core.transfers import Transfers
 from core.uploads import Uploads
 from web.broker import Broker
 from web.lane import Lane
+from web.ratelimit import RateLimits
 
 EXTENSION = "emobatch"
 
@@ -41,6 +42,8 @@ class State:
     broker: Broker
     lane: Lane
     """Labels a few texts while somebody waits."""
+    rates: RateLimits
+    """How often somebody may ask."""
 
     @classmethod
     def open(cls, settings: Settings) -> State:
@@ -72,6 +75,7 @@ class State:
             ringer=ringer,
             broker=Broker(settings.redis_url.get_secret_value()),
             lane=Lane(db, settings, model, ringer),
+            rates=RateLimits(settings),
         )
 
     def close(self) -> None:

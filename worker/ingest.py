@@ -139,5 +139,7 @@ def make_canonical(
 
 def _too_many(settings: Settings) -> LimitExceeded:
     return LimitExceeded(
-        f"The file has more than {settings.max_rows:,} rows.", next_step="Split it and upload the parts."
+        f"The file has more than {settings.max_rows:,} rows.",
+        limit="rows",
+        next_step="Split it and upload the parts.",
     )

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from core.arrays import Reals, SmallInts
 from core.failpoints import failpoint
 from core.ledger.leases import ChunkLease, IngestLease, StaleLease, changed, lease_key
+from core.quotas import note_rows
 from core.states import IngestState
 
 RATE_TAU_S = 10.0
@@ -253,6 +254,7 @@ def commit_slice(session: Session, lease: IngestLease, cut: Slice) -> bool:
     ).one_or_none()
     if row is None:
         raise StaleLease
+    note_rows(session, lease.source.account_id, sum(chunk.n_rows for chunk in cut.chunks))
     return row.complete
 
 

@@ -142,6 +142,9 @@ class Stack:
         if servers.postgres:
             # PGSSLMODE, PGOPTIONS, PGSERVICE ... are meant for the user's own servers.
             found = {name: value for name, value in found.items() if not name.startswith("PG")}
+        # One person's own machine: what guards a server from its users would only be in the way.
+        unlimited = dict.fromkeys(("MAX_STORED_BYTES", "MAX_ROWS_A_DAY", "REQUESTS_A_MINUTE", "MAX_UPLOADS"), "0")
+        found = {f"EMOBATCH_{name}": value for name, value in unlimited.items()} | found
         return found | {
             "DATABASE_URL": servers.database_url,
             "REDIS_URL": servers.redis_url,

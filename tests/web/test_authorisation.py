@@ -9,6 +9,7 @@ import uuid
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum
+from functools import partial
 from typing import Any
 
 import pytest
@@ -27,8 +28,9 @@ class Takes(Enum):
 
     NOTHING = 0  # open to everybody
     READ = 1  # an API key with the scope "read", or anything more
-    WRITE = 2  # ... "write", or a member's session
-    ADMIN = 3  # ... "admin", or an admin's session
+    WRITE = 2  # ... "write", or anything more
+    MEMBER = 3  # a member's session, or anything more
+    ADMIN = 4  # an API key with the scope "admin", or an admin's session
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Route:
     send: dict[str, Any] = field(default_factory=dict)
 
 
-OPEN, READ, WRITE, ADMIN = (Route(takes) for takes in Takes)
+OPEN, READ, WRITE, MEMBER, ADMIN = (Route(takes) for takes in Takes)
 
 ROW = 3
 """An empty one of `CSV`: nobody has to be asked about it."""
@@ -107,6 +109,10 @@ ROUTES = {
     "POST /api/v1/webhooks/<webhook_id>/test": WRITE,
     "GET /api/v1/webhooks/<webhook_id>/deliveries": READ,
     "POST /api/v1/deliveries/<delivery_id>/again": WRITE,
+    "GET /api/v1/account": READ,
+    "GET /api/v1/keys": MEMBER,
+    "POST /api/v1/keys": Route(Takes.MEMBER, {"json": {"name": "another"}}),
+    "DELETE /api/v1/keys/<key_id>": MEMBER,
     # --- the pages
     "GET /": READ,
     "POST /": Route(Takes.WRITE, FORM),
@@ -145,6 +151,17 @@ ROUTES = {
     "POST /sign-out": OPEN,
     "GET /docs": OPEN,
     "GET /favicon.ico": OPEN,
+    "GET /account": READ,
+    "POST /account/keys": MEMBER,
+    "POST /account/keys/<key_id>/revoke": MEMBER,
+    "POST /account/password": MEMBER,
+    "POST /account/sessions/end": READ,
+    "POST /account/sessions/<session_id>/end": READ,
+    "POST /account/members": ADMIN,
+    "POST /account/members/<user_id>/password": ADMIN,
+    "POST /account/members/<user_id>/role": ADMIN,
+    "POST /account/members/<user_id>/disable": ADMIN,
+    "POST /account/members/<user_id>/enable": ADMIN,
     # --- files that are the same for everybody
     "GET /static/<path:filename>": OPEN,
     "GET /static/htmx/<path:filename>": OPEN,
@@ -215,8 +232,8 @@ class Ground:
         session.flush()
         return user.id
 
-    def ids(self) -> dict[str, Any]:
-        """Makes one of everything that an address can name, of our account: placeholder, id."""
+    def ids(self, who: str) -> dict[str, Any]:
+        """Makes one of everything that an address can name, of our account and for whoever asks: placeholder, id."""
         self.installation.account_id = self.ours
         return {
             "job_id": self._finished_job,
@@ -227,6 +244,9 @@ class Ground:
             "delivery_id": self._delivery,
             "name": self._taxonomy,
             "chart": lambda: "top",
+            "key_id": partial(self._key_of, who),
+            "session_id": partial(self._session_of, who),
+            "user_id": self._another_user,
         }
 
     def _webhook(self) -> uuid.UUID:
@@ -244,6 +264,33 @@ class Ground:
         with self.installation.db.transaction() as session:
             own_taxonomies.save(session, self.ours, name, [("cross", ["anger"])], model, new=True)
         return name
+    def _key_of(self, who: str) -> uuid.UUID:
+        owner = self.by_cookie[who][1] if who in self.by_cookie else None
+        with self.installation.db.transaction() as session:
+            return uuid.UUID(hex=self._key(session, self.ours, Scope.READ, user_id=owner).split("_")[1])
+
+    def _another_user(self) -> uuid.UUID:
+        with self.installation.db.transaction() as session:
+            return self._user(session, self.ours, Role.MEMBER)
+
+    def _session_of(self, who: str) -> uuid.UUID:
+        if who in self.by_cookie:
+            return self._session("user_id", self.by_cookie[who][1])
+        return self._session("key_id", uuid.UUID(hex=self.by_header[who]["Authorization"].split("_")[1]))
+
+    def _session(self, column: str, owner: uuid.UUID, changes: dict[str, str] | None = None) -> uuid.UUID:
+        session_id = uuid.uuid4()
+        values = {"expires_at": "now() + interval '1 hour'", "seen_at": "now()"} | (changes or {})
+        table = {"user_id": "app_user", "key_id": "api_key"}[column]
+        with self.installation.db.transaction() as session:
+            session.execute(
+                text(
+                    f"INSERT INTO session (id, account_id, {column}, expires_at, seen_at) SELECT"
+                    f" :id, account_id, id, {values['expires_at']}, {values['seen_at']} FROM {table} WHERE id = :of"
+                ),
+                {"id": session_id, "of": owner},
+            )
+        return session_id
 
     def _finished_job(self) -> uuid.UUID:
         job_id = self.installation.accept(CSV)
@@ -272,16 +319,7 @@ class Ground:
         return client.open(path, method=method, **(route.send | {"headers": headers}))
 
     def _sign_in(self, client, account_id, user_id, changes) -> None:
-        session_id = uuid.uuid4()
-        values = {"expires_at": "now() + interval '1 hour'", "seen_at": "now()"} | changes
-        with self.installation.db.transaction() as session:
-            session.execute(
-                text(
-                    "INSERT INTO session (id, account_id, user_id, expires_at, seen_at) VALUES"
-                    f" (:id, :account, :user, {values['expires_at']}, {values['seen_at']})"
-                ),
-                {"id": session_id, "account": account_id, "user": user_id},
-            )
+        session_id = self._session("user_id", user_id, changes)
         with client.session_transaction() as cookie:
             cookie["id"] = session_id.hex
 
@@ -298,7 +336,7 @@ STRANGERS = (
 SCOPES = {
     "read-only key": Takes.READ,
     "member's key": Takes.WRITE,
-    "member's session": Takes.WRITE,
+    "member's session": Takes.MEMBER,
     "admin's key": Takes.ADMIN,
     "admin's session": Takes.ADMIN,
 }
@@ -350,24 +388,30 @@ def test_who_may(app, ground, name):
 
     for who in STRANGERS:
         answer = ask(who, unknown)
-        assert is_refused(answer, name) is (route.takes is not Takes.NOTHING), (who, answer.status_code)
+        if name != "POST /sign-out":
+            assert is_refused(answer, name) is (route.takes is not Takes.NOTHING), (who, answer.status_code)
     if route.takes is Takes.NOTHING:
         return
-    make = ground.ids()
-    assert rule.arguments <= set(make), MISSING + str(rule.arguments - set(make))
+    known = set(ground.ids("admin's session"))
+    assert rule.arguments <= known, MISSING + str(rule.arguments - known)
+
+    def made_for(who: str) -> dict[str, Any]:
+        make = ground.ids(who)
+        return {argument: make[argument]() for argument in rule.arguments}
+
     if rule.arguments:
-        existing = {argument: make[argument]() for argument in rule.arguments}
+        existing = made_for("admin's session")
         for who in OTHERS:
             none, anothers = ask(who, unknown), ask(who, existing)
             assert (none.status_code, anothers.status_code) == (404, 404), who
             assert none.data == anothers.data, who
             assert dict(none.headers) == dict(anothers.headers), who
     for who, scope in SCOPES.items():
-        answer = ask(who, {argument: make[argument]() for argument in rule.arguments})
+        answer = ask(who, made_for(who))
         if scope.value >= route.takes.value:
             assert answer.status_code not in (401, 403, 404, 405), (who, answer.status_code)
             assert answer.status_code < 500, (who, answer.text)
-            assert not is_refused(answer, name), who
+            assert name == "POST /account/sessions/end" or not is_refused(answer, name), who
         else:
             assert answer.status_code == 403, (who, answer.status_code)
             assert b"not_allowed" in answer.data or answer.mimetype == "text/html"
@@ -377,7 +421,7 @@ def is_refused(answer, name: str) -> bool:
     """Whether somebody was taken for nobody: a program is told so, a person is sent to the sign-in."""
     if " /api/" in name:
         return answer.status_code == 401 and answer.json["code"] == "not_signed_in"
-    return answer.status_code == 303 and answer.headers["Location"].startswith("/sign-in") and name != "POST /sign-out"
+    return answer.status_code == 303 and answer.headers["Location"].startswith("/sign-in")
 
 
 def is_protected(answer, what: str) -> None:

@@ -2,6 +2,7 @@
 
 from apiflask import APIFlask
 
+from web.api.account import account
 from web.api.classify import classify
 from web.api.corrections import corrections
 from web.api.jobs import jobs
@@ -34,6 +35,7 @@ def install(app: APIFlask) -> None:
         taxonomies,
         versions,
         webhooks,
+        account,
         system,
     ):
         app.register_blueprint(blueprint, url_prefix=PREFIX)
