@@ -7,7 +7,6 @@ a session that was ended, a revoked key, a disabled user or an exchanged token i
 from __future__ import annotations
 
 import hmac
-import re
 import uuid
 from contextlib import suppress
 from functools import partial
@@ -235,6 +234,6 @@ def _find_session() -> Principal | None:
 def browser_in_words() -> str:
     """The browser of the current request, as its owner would say it: "Firefox on Linux"."""
     agent = request.headers.get("User-Agent", "")
-    browser = next((words for mark, words in _BROWSERS if re.search(rf"\b{mark}/", agent)), "A browser")
+    browser = next((words for mark, words in _BROWSERS if f"{mark}/" in agent), "A browser")
     system = next((words for mark, words in _SYSTEMS if mark in agent), "Linux" if "Linux" in agent else "")
     return f"{browser} on {system}" if system else browser

@@ -14,12 +14,12 @@ from importlib import import_module
 
 import click
 
-MODULES = ("jobs", "workers", "retention", "check")
+MODULES = ("jobs", "workers", "accounts", "retention", "check")
 
 
 @click.group("admin")
 def admin() -> None:
-    """Look after an installation: its jobs, workers and files.
+    """Look after an installation: its jobs, workers, accounts and files.
 
     Reads DATABASE_URL, REDIS_URL and STORAGE_URL as the servers do; without them it means the running local stack.
     """

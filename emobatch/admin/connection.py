@@ -70,7 +70,8 @@ def _local() -> dict[str, Any]:
     ports, secrets = json.loads((home.root / "ports.json").read_text()), home.secrets()
     found = {"database_url": Postgres(home, secrets, ports["postgres"]).url, "storage_url": home.storage.as_uri()}
     found["redis_url"] = Redis(home, secrets, ports["redis"]).url if "redis" in ports else os.environ["REDIS_URL"]
-    return {name: value for name, value in found.items() if not os.environ.get(name.upper())}
+    made = {name: value for name, value in found.items() if not os.environ.get(name.upper())}
+    return made if os.environ.get("EMOBATCH_SECRET_KEY") else made | {"secret_key": secrets.secret_key}
 
 
 def table(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
