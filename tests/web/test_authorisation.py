@@ -264,6 +264,7 @@ class Ground:
         with self.installation.db.transaction() as session:
             own_taxonomies.save(session, self.ours, name, [("cross", ["anger"])], model, new=True)
         return name
+
     def _key_of(self, who: str) -> uuid.UUID:
         owner = self.by_cookie[who][1] if who in self.by_cookie else None
         with self.installation.db.transaction() as session:
