@@ -146,14 +146,12 @@ def remove(job_id: str) -> Any:
 def teaser(job_id: str) -> Any:
     """The part of a job's page that offers the check, or says its outcome."""
     view = View.load(job_id, parse(TaxonomyOptions, request.args).taxonomy)
-    return render_template("_check_teaser.html", view=view, found=_report(view))
+    return render_template("_check_teaser.html", view=view, found=_report(view), corrected=_corrected(view))
 
 
 def _check_page(view: View, problem: dict[str, Any] | None = None) -> str:
     account_id = require_account()
     found = _report(view)
-    with state().db.transaction(account_id) as db:
-        corrected = corrections.how_many(db, view.job_id).get(view.taxonomy.name, 0)
     shares: list[Share] = []
     chart: Chart | None = None
     if found and found.figures.asked >= ENOUGH:
@@ -165,10 +163,15 @@ def _check_page(view: View, problem: dict[str, Any] | None = None) -> str:
         found=found,
         shares=shares,
         chart=chart,
-        corrected=corrected,
+        corrected=_corrected(view),
         readable=readable_in(state().db, account_id, view.job_id, view.model.taxonomies.values()),
         enough=ENOUGH,
     )
+
+
+def _corrected(view: View) -> int:
+    with state().db.transaction(require_account()) as db:
+        return corrections.how_many(db, view.job_id).get(view.taxonomy.name, 0)
 
 
 def _report(view: View) -> Report | None:

@@ -91,6 +91,9 @@ class FileOptions(ReadOptions):
     """Options of a download."""
 
     partial: YesNo = Field(default="no", description="`yes`: also while the job is running, the rows done so far.")
+    corrections: YesNo = Field(
+        default="no", description="`yes`: what people say of rows, as the last column: `corrected_emotion`."
+    )
 
 
 class CsvOptions(FileOptions):

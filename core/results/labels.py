@@ -130,7 +130,7 @@ class Labeller:
         return dict(zip(self.fine.labels, labels.all_scores, strict=False))
 
     def filler(self, columns: Sequence[str]) -> Callable[[StoredChunk], Iterator[tuple[str, ...]]]:
-        """A function from a chunk to its rows' added cells, one for each of `OutputLayout.columns`."""
+        """A function from a chunk to its rows' added cells, one for each of `OutputLayout.said_columns`."""
         score_at = {f"score_{label}": index for index, label in enumerate(self.fine.labels)}
         getters = [_CELLS[name] if name in _CELLS else _score_cells(score_at[name]) for name in columns]
         every = any(name in score_at for name in columns)

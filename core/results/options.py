@@ -26,9 +26,18 @@ class ResultOptions:
     threshold: float | None = None
     """None: the fitted threshold of each label ("auto"); a number replaces all of them."""
     scores: Scores = Scores.TOP
+    corrections: bool = False
+    """Whether a download has what people say of rows beside what the model says."""
 
     @classmethod
-    def parse(cls, taxonomy: str | None = None, threshold: str | None = None, scores: str | None = None) -> Self:
+    def parse(
+        cls,
+        taxonomy: str | None = None,
+        threshold: str | None = None,
+        scores: str | None = None,
+        *,
+        corrections: bool = False,
+    ) -> Self:
         """Options from strings, as they stand in a URL; empty ones and None are the defaults.
 
         Raises:
@@ -49,4 +58,4 @@ class ResultOptions:
                     f"threshold={threshold!r} is not a number from 0 to 1.",
                     next_step="Use a number such as 0.4, or auto.",
                 )
-        return cls(taxonomy or None, limit, chosen)
+        return cls(taxonomy or None, limit, chosen, corrections)

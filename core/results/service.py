@@ -17,6 +17,7 @@ from core.errors import BadOption, NotReady
 from core.models import Job, Upload
 from core.registry import ModelVersion
 from core.results.columns import ColumnCache, JobColumns
+from core.results.corrected import Corrections
 from core.results.detail import RowDetail, detail_of
 from core.results.labels import Labeller, RowLabels
 from core.results.options import ResultOptions, Scores
@@ -107,6 +108,7 @@ class JobResults:
         self._job = self.job = job
         self._columns = columns
         self._keys = _unique(source.format.header)
+        self._corrections = Corrections(db, source, labeller.taxonomy.name)
 
     @property
     def model(self) -> ModelVersion:
@@ -169,13 +171,19 @@ class JobResults:
         found = self._source.format
         labeller = self._labeller
         layout = OutputLayout(
-            found.header, taxonomy=labeller.taxonomy.name, scores=labeller.options.scores, labels=labeller.fine.labels
+            found.header,
+            taxonomy=labeller.taxonomy.name,
+            scores=labeller.options.scores,
+            labels=labeller.fine.labels,
+            corrected=labeller.options.corrections,
         )
         writer = TableWriter(found, encoding=encoding)
         head = writer.write([layout.header()])
-        fill = labeller.filler(layout.columns)
+        fill = labeller.filler(layout.said_columns)
         for chunk, records in self._chunks():
             added = fill(chunk.stored) if chunk.stored else repeat(layout.unscored(self._missing), chunk.n_rows)
+            if labeller.options.corrections:
+                added = self._corrections.beside(added, chunk.first_row)
             rows = (layout.row(record.cells, cells) for record, cells in zip(records, added, strict=True))
             for number, some in enumerate(_blocks(rows)):
                 yield head + writer.write(some, first_row=chunk.first_row + number * ROWS_PER_BLOCK)
@@ -285,6 +293,8 @@ class JobResults:
         }
         if len(record.cells) > len(found.header):
             row["overflow"] = record.cells[len(found.header) :]
+        if self._labeller.options.corrections:
+            row |= self._corrections.of(record.row)
         if self._labeller.options.scores is Scores.ALL:
             row["scores"] = self._labeller.scores_of(labels)
         return row

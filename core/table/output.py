@@ -21,6 +21,11 @@ FLAGS_COLUMN = "flags"
 SCORES = ("none", "top", "all")
 
 
+def corrected_column(taxonomy: str) -> str:
+    """The column of what people say of rows."""
+    return "corrected_sentiment" if taxonomy == "sentiment" else "corrected_emotion"
+
+
 class OutputLayout:
     """Which columns come out, and where a row's cells go.
 
@@ -33,9 +38,11 @@ class OutputLayout:
         scores: ``"none"`` leaves out the scores, ``"top"`` has those of the top labels, ``"all"`` also adds
             ``score_<label>`` for each of `labels`.
         labels: the model's labels, in order.
+        corrected: whether the last column is what people say of rows, in the taxonomy.
 
     Attributes:
         columns: the added columns under the names that the documentation uses.
+        said_columns: those of them that the model fills.
         names: the same under the names they get: with ``_2`` (``_3`` …) where the input has a column of that name.
 
     Raises:
@@ -43,7 +50,13 @@ class OutputLayout:
     """
 
     def __init__(
-        self, header: Sequence[str], *, taxonomy: str = "ekman", scores: str = "top", labels: Sequence[str] = ()
+        self,
+        header: Sequence[str],
+        *,
+        taxonomy: str = "ekman",
+        scores: str = "top",
+        labels: Sequence[str] = (),
+        corrected: bool = False,
     ) -> None:
         if scores not in SCORES:
             raise BadOption(f"scores={scores!r} is not possible.", next_step=f"Use one of {', '.join(SCORES)}.")
@@ -53,6 +66,9 @@ class OutputLayout:
             columns = [column for column in columns if not column.endswith("_score")]
         if scores == "all":
             columns += [f"score_{label}" for label in labels]
+        self.said_columns = tuple(columns)
+        if corrected:
+            columns.append(corrected_column(taxonomy))
         self.columns = tuple(columns)
         self.names = tuple(unclashed(columns, header))
         self._header = list(header)
@@ -63,8 +79,8 @@ class OutputLayout:
         return [*self._header, *self.names]
 
     def unscored(self, status: str) -> tuple[str, ...]:
-        """The added cells of a row that has no result, only a status."""
-        return tuple(status if column == STATUS_COLUMN else "" for column in self.columns)
+        """The added cells of a row that has no result, only a status, but for what a person says of it."""
+        return tuple(status if column == STATUS_COLUMN else "" for column in self.said_columns)
 
     def row(self, cells: Sequence[str], added: Sequence[str]) -> list[str]:
         """One row: the input's `cells`, with `added` (one for each of `columns`) in their place."""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
+
 import pytest
 
 from core.model_directory import ModelDirectory, shipped_model_path
@@ -92,3 +96,29 @@ def test_the_domain_evaluation_reads_them(ask, job_id, tmp_path):
 def test_a_download_without_corrections_is_empty(ask, job_id):
     assert ask("GET", f"/jobs/{job_id}/corrections.tsv").data == b""
     assert ask("GET", f"/jobs/{job_id}/corrections.csv").data == b"text,label\r\n"
+
+
+def test_a_download_has_them_as_its_last_column_if_asked(ask, job_id):
+    before = ask("GET", f"/jobs/{job_id}/results.csv").data
+    put(ask, job_id, 1, "surprise", "joy")
+    put(ask, job_id, 3, "neutral")
+    put(ask, job_id, 4)
+    put(ask, job_id, 5, "negative", query="?taxonomy=sentiment")
+    assert ask("GET", f"/jobs/{job_id}/results.csv").data == before, "nobody's columns change by themselves"
+    plain = list(csv.reader(io.StringIO(before.decode(), newline="")))
+    table = list(csv.reader(io.StringIO(ask("GET", f"/jobs/{job_id}/results.csv?corrections=yes").text, newline="")))
+    assert [row[:-1] for row in table] == plain
+    assert [row[-1] for row in table] == ["corrected_emotion", "joy|surprise", "", "neutral", "none", ""]
+    query = "taxonomy=sentiment&corrections=yes&scores=all"
+    other = list(csv.reader(io.StringIO(ask("GET", f"/jobs/{job_id}/results.csv?{query}").text, newline="")))
+    assert [row[-1] for row in other] == ["corrected_sentiment", "", "", "", "", "negative"]
+    lines = [json.loads(line) for line in ask("GET", f"/jobs/{job_id}/results.jsonl?corrections=yes").text.splitlines()]
+    assert [line["corrected_emotion"] for line in lines] == [["joy", "surprise"], None, ["neutral"], [], None]
+
+
+def test_a_column_of_that_name_is_kept(ask, installation):
+    job_id = ask.upload(b"text,corrected_emotion\nfine,mine\n", text_column="text")
+    installation.run()
+    put(ask, job_id, 1, "joy")
+    rows = list(csv.DictReader(io.StringIO(ask("GET", f"/jobs/{job_id}/results.csv?corrections=yes").text)))
+    assert (rows[0]["corrected_emotion"], rows[0]["corrected_emotion_2"]) == ("mine", "joy")

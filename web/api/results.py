@@ -62,7 +62,8 @@ def open_results(job_id: str, options: ReadOptions, *, partial: bool) -> JobResu
         NotFound, NotReady, BadOption: as `core.results.Results.open`.
     """
     account_id, asked = require_account(), as_job_id(job_id)
-    chosen = ResultOptions.parse(options.taxonomy, options.threshold, options.scores)
+    corrected = isinstance(options, FileOptions) and options.corrections == "yes"
+    chosen = ResultOptions.parse(options.taxonomy, options.threshold, options.scores, corrections=corrected)
     return state().results.open(account_id, asked, chosen, partial=partial)
 
 
