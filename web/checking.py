@@ -15,13 +15,13 @@ from apiflask import APIBlueprint
 from flask import Flask, make_response, redirect, render_template, request, url_for
 
 import core.jobs
-from core import registry
+from core import own_taxonomies, registry
 from core.errors import BadOption, EmobatchError, NotFound
 from core.jobs import JobStatus
 from core.registry import ModelVersion
 from core.results import ResultOptions
 from core.review import answers, corrections, reviews
-from core.review.report import Report, readable_in, report
+from core.review.report import Report, report
 from core.review.reviews import Progress, Reviews
 from core.review.tables import Verdict
 from core.taxonomy import Taxonomy
@@ -66,6 +66,8 @@ class View:
     taxonomy: Taxonomy
     sample: Progress | None
     colours: Mapping[str, str]
+    own: list[str]
+    """Names of the user's own taxonomies."""
 
     @classmethod
     def load(cls, job_id: str, taxonomy: str | None) -> View:
@@ -75,11 +77,13 @@ class View:
             status = core.jobs.get_status(db, account_id, asked)
             model = registry.model_version(db, status.model_sha256)
             _, chosen = corrections.taxonomy_of(db, account_id, asked, taxonomy)
+            model = own_taxonomies.with_own(db, account_id, model, chosen.name)
+            own = [kept.name for kept in own_taxonomies.list_current(db, account_id)]
             try:
                 sample = reviews.progress(db, account_id, asked, taxonomy=chosen.name)
             except NotFound:
                 sample = None
-        return cls(status, model, chosen, sample, colours(model, chosen.name))
+        return cls(status, model, chosen, sample, colours(model, chosen.name), own)
 
     @property
     def job_id(self) -> uuid.UUID:
@@ -100,6 +104,13 @@ class View:
             for size in (*SIZES, 500)
             if size > drawn and size <= max(SIZES[0], self.status.rows_ok)
         ]
+
+    @property
+    def tabs(self) -> list[tuple[str, str]]:
+        """Taxonomies to choose from: name, words."""
+        words = {"ekman": "Six emotions", "goemotions": "All 28", "sentiment": "Sentiment"}
+        there = [name for name in self.model.taxonomies if "@" not in name]
+        return [(name, words.get(name, name)) for name in dict.fromkeys([*there, *self.own])]
 
     def address(self, endpoint: str, **more: Any) -> str:
         """An address of this check, in the taxonomy in force."""
@@ -150,7 +161,6 @@ def teaser(job_id: str) -> Any:
 
 
 def _check_page(view: View, problem: dict[str, Any] | None = None) -> str:
-    account_id = require_account()
     found = _report(view)
     shares: list[Share] = []
     chart: Chart | None = None
@@ -164,7 +174,6 @@ def _check_page(view: View, problem: dict[str, Any] | None = None) -> str:
         shares=shares,
         chart=chart,
         corrected=_corrected(view),
-        readable=readable_in(state().db, account_id, view.job_id, view.model.taxonomies.values()),
         enough=ENOUGH,
     )
 

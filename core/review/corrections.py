@@ -11,7 +11,7 @@ from typing import Literal
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
-from core import registry
+from core import own_taxonomies, registry
 from core.errors import BadOption, NotFound
 from core.jobs import no_such_job
 from core.ledger import changed
@@ -36,22 +36,21 @@ class Given:
 
 
 def taxonomy_of(session: Session, account_id: uuid.UUID, job_id: uuid.UUID, name: str | None) -> tuple[Job, Taxonomy]:
-    """A job of an account, and a taxonomy of the model that labelled it, by default that model's own.
+    """A job of an account, and a taxonomy: of the model that labelled it, by default that model's own, or of the user.
+
+    A user's own taxonomy comes under the name of its version, which never changes: what was said in it stays true.
 
     Raises:
         NotFound: no such job.
-        BadOption: the model has no such taxonomy.
+        BadOption: neither the model nor the account has such a taxonomy.
     """
     job = session.execute(
         select(Job).where(Job.id == job_id, Job.account_id == account_id, Job.deleted_at.is_(None))
     ).scalar_one_or_none()
     if job is None:
         raise no_such_job()
-    model = registry.model_version(session, job.model_sha256)
-    wanted = name or model.default_taxonomy
-    if wanted not in model.taxonomies:
-        raise BadOption(f"taxonomy={wanted!r} is unknown.", next_step=f"Use one of: {', '.join(model.taxonomies)}.")
-    return job, model.taxonomies[wanted]
+    model = own_taxonomies.with_own(session, account_id, registry.model_version(session, job.model_sha256), name)
+    return job, model.taxonomies[name or model.default_taxonomy]
 
 
 def in_order(taxonomy: Taxonomy, labels: Sequence[str]) -> list[str]:

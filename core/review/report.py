@@ -87,13 +87,6 @@ def report(db: Database, account_id: uuid.UUID, job_id: uuid.UUID, taxonomy: str
     )
 
 
-def readable_in(db: Database, account_id: uuid.UUID, job_id: uuid.UUID, taxonomies: Iterable[Taxonomy]) -> list[str]:
-    """The taxonomies that some sample of the job answers for."""
-    with db.transaction(account_id) as session:
-        reviews = session.scalars(select(Review).where(Review.job_id == job_id)).all()
-    return [taxonomy.name for taxonomy in taxonomies if _candidates(reviews, taxonomy)]
-
-
 def _candidates(reviews: Iterable[Review], wanted: Taxonomy) -> list[tuple[Review, tuple[int, ...]]]:
     found = []
     for review in reviews:

@@ -238,3 +238,23 @@ def test_an_expired_job_keeps_no_answers(ask, job_id, db):
         for name in ("review", "review_row", "correction"):
             assert session.scalars(text(f"SELECT count(*) FROM {name}")).one() == 0
     assert ask("POST", f"/jobs/{job_id}/review", json={}).json["code"] == "not_ready"
+
+
+def test_a_users_own_taxonomy_is_checked_by_its_version(ask, job_id):
+    groups = [{"label": "warm", "members": ["joy", "love", "gratitude"]}, {"label": "cross", "members": ["anger"]}]
+    ask("POST", "/taxonomies", json={"name": "moods", "groups": groups})
+    said = {int(row["id"]): row["emotion"] for row in table(ask, job_id, "moods")}
+    query = "?taxonomy=moods"
+    assert draw(ask, job_id, taxonomy="moods", size=40, seed=4)["taxonomy"] == "moods@1"
+    for at, row in enumerate(rows_of(ask, job_id, f"{query}&limit=100")):
+        labels = [said[row["row"]]] if at else []
+        assert answer(ask, job_id, row["row"], query, labels=labels)["said"] == said[row["row"]]
+    before = ask("GET", f"/jobs/{job_id}/review/results{query}").json
+    assert (before["taxonomy"], before["asked"]) == ("moods@1", 40)
+    assert 0.8 < before["accuracy"]["value"] < 1
+    ask("PUT", "/taxonomies/moods", json={"groups": groups[:1]})
+    assert ask("GET", f"/jobs/{job_id}/review/results?taxonomy=moods@1").json == before
+    assert ask("GET", f"/jobs/{job_id}/review?taxonomy=moods").status_code == 404
+    assert ask("GET", f"/jobs/{job_id}/review?taxonomy=colours").status_code == 422
+    lines = ask("GET", f"/jobs/{job_id}/corrections.tsv?taxonomy=moods@1").text.splitlines()
+    assert len(lines) == 39
