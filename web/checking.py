@@ -284,7 +284,7 @@ def post_correction(job_id: str, row: int) -> Any:
         else:
             corrections.withdraw(db, account_id, view.job_id, row, taxonomy=view.taxonomy.name)
     if "HX-Request" not in request.headers:
-        return redirect(url_for("pages.job", job_id=view.job_id, after=max(0, row - 1)) + "#rows", 303)
+        return redirect(view.address("row_pages.row", row=row), 303)
     return _correction(view, row)
 
 
@@ -292,4 +292,5 @@ def _correction(view: View, row: int) -> str:
     account_id = require_account()
     with state().db.transaction(account_id) as db:
         given = corrections.of_rows(db, view.job_id, view.taxonomy.name, row, row).get(row)
-    return render_template("_correction.html", view=view, row=row, given=given)
+    template = "_correction.html" if "HX-Request" in request.headers else "correction.html"
+    return render_template(template, view=view, row=row, given=given)

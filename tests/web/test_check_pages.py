@@ -136,7 +136,8 @@ def test_a_row_is_corrected_beside_itself(page, send, ask, job_id):
     assert "<option selected>sadness</option>" in said.text
     assert ask("GET", f"/jobs/{job_id}/corrections").json["corrections"][0]["labels"] == ["sadness"]
     gone = send(f"/jobs/{job_id}/rows/7/correction", taxonomy="ekman", labels="")
-    assert gone.headers["Location"] == f"/jobs/{job_id}?after=6#rows"
+    assert gone.headers["Location"] == f"/jobs/{job_id}/rows/7?taxonomy=ekman"
+    assert f"/jobs/{job_id}/rows/7/correction?taxonomy=ekman" in page(gone.headers["Location"])
     assert ask("GET", f"/jobs/{job_id}/corrections").json["corrections"] == []
 
 
