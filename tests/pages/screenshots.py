@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Error, Page, sync_playwright
 
 from emobatch import stack
 from tests.pages.conftest import CHROMIUM, FLAGS, Workers
@@ -38,6 +38,7 @@ def main(names: list[str]) -> None:
     if unknown:
         sys.exit(f"There is no state {', '.join(sorted(unknown))}; there are: {', '.join(STATES)}.")
     TARGET.mkdir(exist_ok=True)
+    failed: list[str] = []
     with tempfile.TemporaryDirectory() as home, stack.start(Path(home), quiet=True) as running, sync_playwright() as p:
         browser = p.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         for name in names or STATES:
@@ -47,7 +48,10 @@ def main(names: list[str]) -> None:
                 try:
                     STATES[name](stage)
                     _save(_both(page), TARGET / f"{name}.png")
-                    print(name)
+                    print(name, flush=True)
+                except Error as error:
+                    failed.append(name)
+                    print(f"{name}: {error.message.splitlines()[0]}", flush=True)
                 finally:
                     tidy(stage)
                     page.context.close()
@@ -56,6 +60,8 @@ def main(names: list[str]) -> None:
             _save(_three_clicks(page), README_PICTURE)
             _write_index()
         browser.close()
+    if failed:
+        sys.exit(f"No picture of: {', '.join(failed)}.")
 
 
 def _signed_in(browser: Browser, running: stack.RunningStack) -> Page:
