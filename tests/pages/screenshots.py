@@ -27,7 +27,7 @@ PHONE = {"width": 390, "height": 844}
 TALLEST = 1300
 """Pixels of a page that are shown; below them tables go on."""
 SCALE = 0.5
-COLOURS = 48
+COLOURS = 160
 GAP = 16
 GROUND = "#d9dce6"
 
@@ -114,21 +114,23 @@ def _three_clicks(page: Page) -> Image.Image:
         page.wait_for_timeout(50)
     page.wait_for_selector("#rows tbody tr")
     shots.append(_click(page, 3, "text=Download CSV"))
-    return _beside([shot.crop((0, 0, shot.width, round(980 * SCALE))) for shot in shots])
+    tallest = round(1190 * SCALE)
+    return _beside([shot.crop((0, 0, shot.width, min(shot.height, tallest))) for shot in shots])
 
 
 def _click(page: Page, number: int, selector: str) -> Image.Image:
     box = page.locator(selector).first.bounding_box() or {"x": 0, "y": 0, "width": 0, "height": 0}
     taken = _picture(page)
     draw = ImageDraw.Draw(taken)
-    x, y = (box["x"] + box["width"] + 26) * SCALE, (box["y"] + box["height"] / 2) * SCALE
+    x, y = (box["x"] + min(box["width"], 640) + 34) * SCALE, (box["y"] + box["height"] / 2) * SCALE
     draw.ellipse((x - 15, y - 15, x + 15, y + 15), fill="#d8484b")
     draw.text((x, y), str(number), fill="white", anchor="mm", font=ImageFont.load_default(18))
     return taken
 
 
 def _save(picture: Image.Image, path: Path) -> None:
-    picture.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+    # By coverage: the colours of labels are few pixels, and what is read a picture for.
+    picture.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def _write_index() -> None:
