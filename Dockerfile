@@ -42,7 +42,7 @@ FROM base AS worker-gpu
 # torch's own CUDA libraries differ by index: versions are pinned here, hashes are not. pip brings in what the extra
 # needs; the project's installed copy goes again.
 COPY constraints.txt pyproject.toml README.md LICENSE ./
-RUN $INSTALL -c constraints.txt ".[gpu]" && python -m pip uninstall -y emobatch
+RUN $INSTALL -c constraints.txt ".[gpu,parquet]" && python -m pip uninstall -y emobatch
 COPY models ./models
 COPY worker ./worker
 USER 10001

@@ -14,6 +14,8 @@ Each error says what is wrong, where (data row and file line, column), and what 
     │   ├── BadOption                an option out of range
     │   ├── BadGzip                  a gzip file came damaged
     │   ├── ChecksumMismatch         bytes came with a checksum that is not theirs
+    │   ├── ColumnsDiffer            fixed rows came back with other columns
+    │   ├── NotAFailedRow            ... or a row that has not failed
     │   └── UploadDamaged            the bytes stored are not the bytes sent
     │       └── StorageMissing           ... they are not there at all
     ├── LimitExceeded            a size, count or rate over what is allowed
@@ -183,6 +185,18 @@ class ChecksumMismatch(InputError):
     """The bytes that came are not those that the sender made the checksum of."""
 
     code = "checksum_mismatch"
+
+
+class ColumnsDiffer(InputError):
+    """A file of fixed rows has not the columns of the file of failed rows."""
+
+    code = "columns_differ"
+
+
+class NotAFailedRow(InputError):
+    """A file of fixed rows has a row that is none of the job's failed ones, or has it twice."""
+
+    code = "not_a_failed_row"
 
 
 class UploadDamaged(InputError):

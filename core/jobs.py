@@ -1,4 +1,4 @@
-"""Jobs as their owner sees them: made, listed, watched, cancelled, deleted."""
+"""Jobs as their owner sees them: made, listed, watched, cancelled."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, func, select, text, update
+from sqlalchemy import bindparam, func, select, text
 from sqlalchemy.orm import Session
 
 from core.errors import NotFound
 from core.ledger import RATE_TAU_S, close_job
-from core.models import Job, Model, ResultChunk, Upload
+from core.models import Job, Model, Upload
 from core.states import IngestState, JobState
 from core.waiting import STILL, waiting
 
@@ -62,6 +62,10 @@ class JobStatus:
     waiting_for: str | None
     """A sentence that says why nothing moves; None when something does, or the job is over."""
     error: dict[str, Any] | None
+    parent_job_id: uuid.UUID | None
+    """The job whose failed rows this one mends."""
+    revision: int
+    """How often rows were mended."""
 
     @property
     def rows_done(self) -> int:
@@ -72,7 +76,14 @@ class JobStatus:
     def etag(self) -> str:
         """Changes when anything a user would notice does; the decaying rate alone does not count."""
         seen = (self.id, self.state, self.rows_total, self.rows_total_final, self.rows_done, self.rows_failed)
-        waiting = (self.jobs_before, self.rows_before, self.waiting_for, self.finished_at, self.expires_at)
+        waiting = (
+            self.jobs_before,
+            self.rows_before,
+            self.waiting_for,
+            self.finished_at,
+            self.expires_at,
+            self.revision,
+        )
         return hashlib.sha256(repr((seen, waiting)).encode()).hexdigest()[:32]
 
 
@@ -175,47 +186,6 @@ def cancel(session: Session, account_id: uuid.UUID, job_id: uuid.UUID) -> JobSta
     return status
 
 
-@dataclass(frozen=True)
-class Removed:
-    """What a deletion takes away."""
-
-    id: uuid.UUID
-    filename: str
-    rows: int
-    """Rows of the file that had been read."""
-    upload_bytes: int
-    """Of the file as it was sent; 0 if another job of the account is made from it, and needs it still."""
-    result_bytes: int
-    """Of the numbers the model gave for its rows."""
-
-
-def delete(session: Session, account_id: uuid.UUID, job_id: uuid.UUID) -> Removed:
-    """Deletes a job for good: invisible at once; the sweeper removes its rows and files.
-
-    Returns:
-        What is removed.
-
-    Raises:
-        NotFound: as `get_status`.
-    """
-    status = cancel(session, account_id, job_id)
-    job = session.execute(
-        update(Job).where(Job.id == job_id, Job.account_id == account_id).values(deleted_at=func.now()).returning(Job)
-    ).scalar_one()
-    others = select(Job.id).where(Job.upload_id == job.upload_id, Job.id != job_id, Job.deleted_at.is_(None))
-    shared = session.execute(select(others.exists())).scalar_one()
-    result_bytes = session.execute(
-        select(func.coalesce(func.sum(func.octet_length(ResultChunk.logits)), 0)).where(ResultChunk.job_id == job_id)
-    ).scalar_one()
-    return Removed(
-        id=job_id,
-        filename=status.filename,
-        rows=status.rows_total,
-        upload_bytes=0 if shared else status.bytes or 0,
-        result_bytes=int(result_bytes),
-    )
-
-
 def no_such_job() -> NotFound:
     """The one answer for an id that is unknown, deleted or another account's."""
     return NotFound("There is no such job.", next_step="List your jobs to see their ids.")
@@ -266,6 +236,8 @@ def _status(session: Session, row: Any) -> JobStatus:
         rows_before=where.queue.rows if where.queue else None,
         waiting_for=where.reason,
         error=job.error,
+        parent_job_id=job.parent_job_id,
+        revision=job.revision,
     )
 
 

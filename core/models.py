@@ -23,6 +23,7 @@ from core.account_models import (  # noqa: F401 - the schema is whole with them
     Usage,
     User,
 )
+from core.mended_row import MendedRow as MendedRow
 from core.states import ChunkState, IngestState, JobState, UploadState
 from core.tables import NEW_ID, NOW, Base, one_of
 from core.transfer_models import Piece, Transfer  # noqa: F401 - the schema is whole with them
@@ -75,6 +76,7 @@ class Job(Base):
         CheckConstraint(one_of("state", JobState), name="state"),
         CheckConstraint(one_of("ingest_state", IngestState), name="ingest_state"),
         Index("ix__job_listing", "account_id", "created_at", "id"),
+        Index("ix__job_parent_job_id", "parent_job_id", postgresql_where=text("parent_job_id IS NOT NULL")),
         Index(
             "ix__job_active", "created_at", postgresql_where=text(one_of("state", ["queued", "ingesting", "running"]))
         ),
@@ -97,6 +99,8 @@ class Job(Base):
     warnings: Mapped[list[dict[str, Any]]] = mapped_column(server_default=text("'[]'"))
     """What ingest noticed (`core.table.Warning_`): how often, and where first."""
 
+    revision: Mapped[int] = mapped_column(server_default=text("0"))
+    """How often results changed after the job was finished: failed rows were mended."""
     rows_total: Mapped[int] = mapped_column(server_default=text("0"))
     """Rows cut so far; final once ``ingest_state`` is ``done``."""
     rows_ok: Mapped[int] = mapped_column(server_default=text("0"))
@@ -174,7 +178,7 @@ class Chunk(Base):
 
 
 class ResultChunk(Base):
-    """What the model said of one chunk. Inserted once, never updated."""
+    """What the model said of one chunk. Inserted once; changed where failed rows are mended, and nowhere else."""
 
     __tablename__ = "result_chunk"
 

@@ -27,7 +27,7 @@ from core.failpoints import failpoint
 from core.ledger import changed
 from core.ledger.commits import to_json
 from core.model_directory import ModelDirectory
-from core.models import Upload
+from core.models import Job, Upload
 from core.settings import Settings
 from core.states import UploadState
 from core.storage import Storage
@@ -220,17 +220,7 @@ class Uploads:
             upload.bytes = check.n_bytes
             upload.sha256 = check.sha256
             upload.detected = found.to_dict()
-            version, identity = self._version_for(session, request)
-            job = jobs.create_job(
-                session,
-                account_id=account_id,
-                upload=upload,
-                text_column=asdict(column),
-                model_version=version,
-                model_sha256=identity,
-                needs_canonical=found.needs_canonical,
-                options={} if request.keep_days is None else {"keep_days": request.keep_days},
-            )
+            job = self._make_job(session, upload, request, found, column)
             job.traceparent = tracing.traceparent()
             answer = {
                 "id": str(job.id),
@@ -239,7 +229,7 @@ class Uploads:
                 "sha256": check.sha256,
                 "format": found.to_dict(),
                 "text_column": asdict(column),
-                "model_version": version,
+                "model_version": job.model_version,
             }
             if request.idempotency_key:
                 idempotency.finish(
@@ -259,6 +249,21 @@ class Uploads:
             return self._model.version, self._model.sha256
         chosen = registry.choose_model(session, request.model, self._model.sha256)
         return chosen.version, chosen.sha256
+
+    def _make_job(
+        self, session: Session, upload: Upload, request: JobRequest, found: Format, column: TextColumn
+    ) -> Job:
+        version, identity = self._version_for(session, request)
+        return jobs.create_job(
+            session,
+            account_id=upload.account_id,
+            upload=upload,
+            text_column=asdict(column),
+            model_version=version,
+            model_sha256=identity,
+            needs_canonical=found.needs_canonical,
+            options={} if request.keep_days is None else {"keep_days": request.keep_days},
+        )
 
     def _abandon(self, account_id: uuid.UUID, upload_id: uuid.UUID, token: int) -> None:
         """Hands a refused upload to the sweeper at once; if that fails too, its lease runs out by itself."""

@@ -19,7 +19,12 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "requirements"
-LOCKS = {"web": {"web", "traces"}, "worker": {"worker", "traces"}, "flower": {"flower"}, "local": {"local", "traces"}}
+LOCKS = {
+    "web": {"web", "parquet", "traces"},
+    "worker": {"worker", "parquet", "traces"},
+    "flower": {"flower"},
+    "local": {"local", "traces"},
+}
 """What is locked: file, extras."""
 
 PYTHONS = ("3.11", "3.12")

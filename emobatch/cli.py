@@ -27,10 +27,18 @@ from emobatch import failure, local, summary, versions
 from emobatch.check_commands import check, corrections
 from emobatch.connect import Where
 from emobatch.failure import ExitCode
-from emobatch.job import View
+from emobatch.job import Form, View
 from emobatch.labelling import Interrupted, Labelling, label
 from emobatch.lazy import LazyGroup
-from emobatch.options import DASH, json_option, reading_options, view_options, where_options
+from emobatch.options import (
+    DASH,
+    checked_form,
+    form_option,
+    json_option,
+    reading_options,
+    view_options,
+    where_options,
+)
 from emobatch.output import Output
 from emobatch.progress import Display
 from emobatch.rows_command import rows_command
@@ -61,6 +69,7 @@ def cli(context: click.Context, debug: bool) -> None:
 @cli.command("label")
 @click.argument("file", metavar="IN.csv", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
 @click.option("-o", "--output", metavar="OUT.csv", type=FILE, help="Default: beside IN.csv; - is stdout.")
+@form_option
 @reading_options
 @view_options
 @where_options
@@ -70,6 +79,7 @@ def label_command(
     display: Display,
     file: Path,
     output: Path | None,
+    form: Form | None,
     reading: Mapping[str, Any],
     view: View,
     output_encoding: Literal["utf-8", "same"] | None,
@@ -84,11 +94,12 @@ def label_command(
     to_stdout = output == DASH or (output is None and file == DASH)
     if as_json and to_stdout:
         raise click.UsageError("--json and the labelled file cannot both go to stdout: name a file with -o.")
+    wanted = checked_form(form, output, output_encoding)
     place = Output(None if to_stdout else output or file.absolute().parent, keep=None if file == DASH else file)
     place.check()
     with _source(file) as source:
         filename = "stdin.csv" if file == DASH else file.name
-        task = Labelling(source, filename, place, reading, view, output_encoding)
+        task = Labelling(source, filename, place, reading, view, output_encoding, wanted)
         with where.connect(display, first=True) as client:
             try:
                 finished = label(client, task, display, where.command)
@@ -136,7 +147,7 @@ def list_command(display: Display, limit: int, where: Where, as_json: bool) -> N
 @cli.command()
 @click.argument("job")
 @click.option("-o", "--output", metavar="FILE", type=FILE, help="Default: in this folder; - is stdout.")
-@click.option("--format", "form", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True)
+@form_option
 @click.option("--partial", is_flag=True, help="Also while the job is running: the rows done so far.")
 @view_options
 @where_options
@@ -145,20 +156,19 @@ def download(
     display: Display,
     job: str,
     output: Path | None,
-    form: Literal["csv", "jsonl"],
+    form: Form | None,
     partial: bool,
     view: View,
     output_encoding: Literal["utf-8", "same"] | None,
     where: Where,
 ) -> None:
     """Download a job's result, in any taxonomy: the model is not run again."""
-    if form == "jsonl" and output_encoding:
-        raise click.UsageError("JSON Lines are always UTF-8: leave --output-encoding out.")
+    wanted = checked_form(form, output, output_encoding)
     place = Output(None if output == DASH else output or Path.cwd())
     place.check()
     with where.connect(display) as client, display.bytes("Receiving") as received:
         path = client.download_to(
-            job, place, view, form=form, output_encoding=output_encoding, partial=partial, progress=received
+            job, place, view, form=wanted, output_encoding=output_encoding, partial=partial, progress=received
         )
     if path:
         display.say(f"Wrote {path}")

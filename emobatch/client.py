@@ -19,7 +19,7 @@ from core.errors import NotFound
 from emobatch.body import BLOCK, Progress, name_of
 from emobatch.connection import Connection, filename_of, read
 from emobatch.figures import VIEW, summary
-from emobatch.job import AcceptedJob, Job, JobPage, View
+from emobatch.job import AcceptedJob, Form, Job, JobPage, View
 from emobatch.output import Output
 from emobatch.query import given, job_path, yes_no
 from emobatch.retry import Patience
@@ -222,7 +222,7 @@ class Client(RowReading):
         target: Path | Output,
         view: View | None = None,
         *,
-        form: Literal["csv", "jsonl"] = "csv",
+        form: Form = "csv",
         output_encoding: Literal["utf-8", "same"] | None = None,
         partial: bool = False,
         progress: Progress | None = None,
@@ -232,7 +232,7 @@ class Client(RowReading):
         Args:
             target: a file, which is replaced; or a folder, where the file gets the server's name for it.
             view: taxonomy, threshold and scores.
-            form: CSV, or JSON Lines.
+            form: what file; ``spreadsheet`` is CSV that is safe to open in a spreadsheet program.
             output_encoding: ``same`` keeps the input's; only for CSV.
             partial: also while the job is running: the rows finished so far.
             progress: is told how much has come.
@@ -248,7 +248,9 @@ class Client(RowReading):
         output = target if isinstance(target, Output) else Output(target)
         params = {"output_encoding": output_encoding, "partial": yes_no(partial or None)}
         params |= (view or View()).params()
-        path = job_path(job_id, f"results.{form}")
+        ending = "csv" if form == "spreadsheet" else form
+        params |= {"spreadsheet": "yes"} if form == "spreadsheet" else {}
+        path = job_path(job_id, f"results.{ending}")
         with output.open() as file:
 
             def attempt() -> str | None:
@@ -263,7 +265,7 @@ class Client(RowReading):
                     return filename_of(response)
 
             name = self._connection.persist(attempt)
-            return output.settle(name or f"{job_id}.labelled.{form}")
+            return output.settle(name or f"{job_id}.labelled.{ending}")
 
     def summary(self, job_id: str, view: View = VIEW, *, by: str = "", rows: bool = False) -> Mapping[str, Any]:
         """A job in figures, by a column, with rows that stand for labels: see `emobatch.figures.summary`."""

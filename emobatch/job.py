@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from core.errors import EmobatchError
 from core.states import JobState
+
+Form = Literal["csv", "spreadsheet", "jsonl", "parquet", "xlsx"]
+"""The files that results come in."""
 
 SOONEST_S = 0.02
 """The shortest pause between two looks at a job."""

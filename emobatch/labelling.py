@@ -12,7 +12,7 @@ from core.errors import EmobatchError
 from core.states import JobState
 from emobatch.client import Client
 from emobatch.errors import JobStopped
-from emobatch.job import Job, View
+from emobatch.job import Form, Job, View
 from emobatch.output import Output
 from emobatch.progress import Display
 from emobatch.resumable import FROM_BYTES
@@ -38,6 +38,7 @@ class Labelling:
     """How to read the file, as `Client.create_job` takes it; what is left out is detected."""
     view: View = field(default_factory=View)
     output_encoding: Literal["utf-8", "same"] | None = None
+    form: Form = "csv"
 
 
 def label(client: Client, task: Labelling, display: Display, again: Callable[[str, str], str]) -> Finished:
@@ -70,7 +71,12 @@ def label(client: Client, task: Labelling, display: Display, again: Callable[[st
     try:
         with display.bytes("Receiving") as received:
             output = client.download_to(
-                job.id, task.output, task.view, output_encoding=task.output_encoding, progress=received
+                job.id,
+                task.output,
+                task.view,
+                form=task.form,
+                output_encoding=task.output_encoding,
+                progress=received,
             )
         failed = client.rows(job.id, task.view, status="failed", limit=FAILED_SHOWN).rows if job.rows_failed else ()
     except KeyboardInterrupt:

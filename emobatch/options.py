@@ -6,12 +6,12 @@ import math
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
 from emobatch.connect import Where
-from emobatch.job import View
+from emobatch.job import Form, View
 
 Command = Callable[..., Any]
 
@@ -104,5 +104,26 @@ def reading_options(command: Command) -> Command:
 
     return gathered
 
+
+def form_option(command: Command) -> Command:
+    """``--format``, as the argument `form`: None where it is not said, see `form_of`."""
+    forms = click.Choice(get_args(Form))
+    return click.option("--format", "form", type=forms, help="Default: by the output's ending, else csv.")(command)
+
+
+def checked_form(form: Form | None, output: Path | None, output_encoding: str | None) -> Form:
+    """What file is wanted: the one that is said, else the one that the output's name ends in, else CSV.
+
+    Raises:
+        click.UsageError: an encoding was asked for, and only the exact CSV has one.
+    """
+    named = _ENDINGS.get(output.suffix.lower()) if output else None
+    wanted: Form = form or named or "csv"
+    if output_encoding and wanted != "csv":
+        raise click.UsageError(f"The format {wanted} has one encoding: leave --output-encoding out.")
+    return wanted
+
+
+_ENDINGS: dict[str, Form] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".xlsx": "xlsx"}
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")

@@ -26,6 +26,7 @@ from web import (
     problems,
     requestlog,
     row_pages,
+    sending_back,
     taxonomy_pages,
     tracing,
     trying,
@@ -77,6 +78,7 @@ def create_app(settings: Settings | None = None) -> APIFlask:
     trying.install(app)
     previewing.install(app)
     checking.install(app)
+    sending_back.install(app)
     taxonomy_pages.install(app)
     figure_pages.install(app)
     account.install(app)

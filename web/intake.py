@@ -93,7 +93,7 @@ def create_job(options: CreateOptions) -> Accepted:
             wanted, blocks = _read_form(options)
         else:
             wanted = replace(wanted_by(options, idempotency_key()), n_bytes=request.content_length)
-            blocks = _body()
+            blocks = body()
         accepted = state().uploads.accept(account_id, wanted, blocks)
     note(accepted)
     return accepted
@@ -117,7 +117,7 @@ def wanted_by(options: CreateOptions, key: str | None) -> JobRequest:
 
 
 def _read_form(options: CreateOptions) -> tuple[JobRequest, Iterator[bytes]]:
-    form = FormStream(request.headers["Content-Type"], _body())
+    form = FormStream(request.headers["Content-Type"], body())
     form.fields.update(options.model_dump(exclude_none=True))
     filename = form.find_file()
     wanted = FormRequest(form, plain_name(form.fields.get("filename") or filename), idempotency_key())
@@ -136,7 +136,7 @@ def plain_name(given: str | None) -> str:
     return name[-255:] or DEFAULT_FILENAME
 
 
-def _body() -> Iterator[bytes]:
+def body() -> Iterator[bytes]:
     """The body of the current request, in blocks, complete or not at all.
 
     gunicorn ends a body that its sender broke off as if it were whole: the count tells the difference, without which

@@ -5,12 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from apiflask import APIFlask
+from pydantic import BaseModel
 
 from web import openapi_uploads
 from web.figure_charts import NAMES
-from web.schemas import CreateOptions, Problem
+from web.schemas import CreateOptions, FixOptions, Problem
 
 PROBLEM = "Problem"
+
+_FILES = (".csv", ".jsonl", ".parquet", ".xlsx", ".tsv", ".toml", ".md", ".svg")
+
+_UPLOADS: dict[str, type[BaseModel]] = {"/api/v1/jobs": CreateOptions, "/api/v1/jobs/{job_id}/fixed": FixOptions}
+"""Where files come in, and what may be said about them."""
 
 _RESPONSES = {
     "400": "The body broke off before its end, or is not understood.",
@@ -68,10 +74,11 @@ def _finish(spec: Any) -> Any:
     look = spec["paths"]["/api/v1/preview"]["post"]
     head = {"type": "string", "format": "binary", "description": "The file's first bytes, or all."}
     look["requestBody"] = {"required": True, "content": {"text/csv": {"schema": head}}}
-    upload = spec["paths"]["/api/v1/jobs"]["post"]
-    upload["requestBody"] = _body()
     key = {"type": "string", "minLength": 1, "maxLength": 255}
-    upload["parameters"].append({"name": "Idempotency-Key", "in": "header", "required": False, "schema": key})
+    for path, options in _UPLOADS.items():
+        upload = spec["paths"][path]["post"]
+        upload["requestBody"] = _body(options)
+        upload["parameters"].append({"name": "Idempotency-Key", "in": "header", "required": False, "schema": key})
     components["schemas"] = {_short(name): schema for name, schema in components["schemas"].items()}
     return spec | {"paths": _plain(spec["paths"]), "components": _plain(components)}
 
@@ -86,7 +93,7 @@ def _finish_operation(path: str, method: str, operation: dict[str, Any]) -> None
         statuses += ["422"]
     if "{" in path or (path, method) == ("/api/v1/jobs", "get"):  # there: the job in `before`
         statuses += ["404"]
-    if path.endswith((".csv", ".jsonl", ".tsv", ".toml", ".md", ".svg", "/summary", "/review")) or "/rows" in path:
+    if path.endswith((*_FILES, "/fixed", "/summary", "/review")) or "/rows" in path:
         statuses += ["409"]
     if path == "/api/v1/jobs/{job_id}/again":
         statuses += ["429"]
@@ -101,8 +108,15 @@ def _finish_operation(path: str, method: str, operation: dict[str, Any]) -> None
         responses["202"] = responses["200"] | {"description": "Still being counted; `Retry-After` says when to ask."}
     if path.startswith("/api/v1/taxonomies") and "requestBody" in operation:
         statuses += ["409"]
-    if (path, method) == ("/api/v1/jobs", "post"):
+    if path in _UPLOADS and method == "post":
         statuses += ["400", "409", "413"]
+    if "/results." in path:
+        operation["parameters"].append(
+            {"name": "Range", "in": "header", "required": False, "schema": {"type": "string", "pattern": "^bytes="}}
+        )
+        part = operation["responses"]["200"] | {"description": "The bytes that `Range` asks for."}
+        operation["responses"] |= {"206": part, "304": {"description": "Nothing changed."}}
+        operation["responses"]["416"] = {"description": "The file ends before these bytes."}
     if (path, method) == ("/api/v1/jobs/{job_id}", "get"):
         operation["responses"]["304"] = {"description": "Nothing changed."}
     for status in statuses:
@@ -117,9 +131,9 @@ def _problem(description: str) -> dict[str, Any]:
     return {"description": description, "content": {"application/problem+json": {"schema": schema}}}
 
 
-def _body() -> dict[str, Any]:
+def _body(options: type[BaseModel]) -> dict[str, Any]:
     file = {"type": "string", "format": "binary", "description": "CSV, or a gzipped CSV."}
-    fields = CreateOptions.model_json_schema()["properties"]
+    fields = options.model_json_schema()["properties"]
     form = {"type": "object", "required": ["file"], "properties": {"file": file, **fields}}
     return {"required": True, "content": {"text/csv": {"schema": file}, "multipart/form-data": {"schema": form}}}
 

@@ -25,6 +25,7 @@ from flask import (
 from werkzeug.wrappers import Response as BaseResponse
 
 import core.jobs
+import core.removal
 from core import own_taxonomies, registry, users
 from core.errors import BadOption, EmobatchError, NotSignedIn, TooMany, Unavailable
 from core.jobs import JobStatus
@@ -288,7 +289,7 @@ def delete(job_id: str) -> BaseResponse:
     """Deletes a job; the page asked before."""
     account_id = require_account()
     with state().db.transaction(account_id) as db:
-        removed = core.jobs.delete(db, account_id, as_job_id(job_id))
+        removed = core.removal.delete(db, account_id, as_job_id(job_id))
     flash(deleted(removed))
     return redirect(url_for("pages.jobs"), 303)
 

@@ -13,8 +13,9 @@ from flask import Flask
 from markupsafe import Markup, escape
 
 from core import flags
-from core.jobs import JobStatus, Removed
+from core.jobs import JobStatus
 from core.registry import KnownModel, ModelVersion
+from core.removal import Removed
 from core.states import JobState
 from core.table.warning import Warning_
 

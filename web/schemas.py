@@ -70,6 +70,13 @@ class CreateOptions(Query):
         )
 
 
+class FixOptions(Query):
+    """What may be said about a file of fixed rows."""
+
+    filename: Word | None = Field(default=None, description="The file's name, for you to know it again.")
+    encoding: Word | None = Field(default=None, description="As for a job; detected where it is left out.")
+
+
 class ListOptions(Query):
     """Which jobs to list."""
 
@@ -102,6 +109,9 @@ class CsvOptions(FileOptions):
     output_encoding: Literal["utf-8", "same"] = Field(
         default="utf-8", description="`same`: the encoding of the upload."
     )
+    spreadsheet: YesNo = Field(
+        default="no", description="`yes`: safe to open in a spreadsheet program; cells like formulas are changed."
+    )
 
 
 Options = TypeVar("Options", bound=Query)
@@ -128,8 +138,12 @@ class Links(BaseModel):
 
     self: str
     cancel: str
+    failed_csv: str
+    fixed: str
     results_csv: str
     results_jsonl: str
+    results_parquet: str
+    results_xlsx: str
     rows: str
     summary: str
     page: str
@@ -205,6 +219,8 @@ class JobOut(BaseModel):
     )
     waiting_for: str | None = Field(description="Why nothing moves, if nothing does.")
     error: dict[str, Any] | None = Field(description="Why the job failed: code, what, next_step, row, line, column.")
+    parent_job_id: uuid.UUID | None = Field(description="The job whose failed rows this one mends.")
+    revision: int = Field(description="How often failed rows of this job were mended.")
     links: Links
 
     @classmethod

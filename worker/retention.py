@@ -55,6 +55,10 @@ def retire_jobs(db: Database, retention_days: int) -> None:
                 text("SELECT upload_id FROM job WHERE id = :id"), {"id": job_id}
             ).scalar_one_or_none()
             values = {"id": job_id, "upload_id": upload_id}
+            # Files from which mended rows of this job were read; and rows that this job was to mend and never did.
+            lent = session.execute(text("DELETE FROM mended_row WHERE job_id = :id RETURNING upload_id"), values)
+            values["uploads"] = list({upload_id, *lent.scalars()} - {None})
+            changed(session, "DELETE FROM mended_row WHERE upload_id = :upload_id AND NOT merged", values)
             changed(session, "UPDATE job SET upload_id = NULL WHERE id = :id", values)
             # What the request was answered names the file and its columns.
             changed(session, "DELETE FROM idempotency WHERE job_id = :id", values)
@@ -75,7 +79,8 @@ def retire_jobs(db: Database, retention_days: int) -> None:
                 session,
                 """
                 UPDATE upload SET state = 'deleting', lease_until = now()
-                WHERE id = :upload_id AND NOT EXISTS (SELECT FROM job WHERE upload_id = :upload_id)
+                WHERE id = ANY(:uploads) AND NOT EXISTS (SELECT FROM job WHERE upload_id = upload.id)
+                    AND NOT EXISTS (SELECT FROM mended_row WHERE upload_id = upload.id)
                 """,
                 values,
             )

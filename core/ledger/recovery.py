@@ -17,6 +17,7 @@ from core.errors import EmobatchError
 from core.ledger.claims import charge_crash
 from core.ledger.commits import to_json
 from core.ledger.leases import changed
+from core.ledger.mending import merge
 from core.states import ChunkState, IngestState, JobState
 
 CRASHED = "crashed the model"
@@ -200,14 +201,16 @@ FROM (
 def finish(session: Session, job_id: uuid.UUID) -> JobState | None:
     """Completes a job after proving it: chunks tile the rows without gap or overlap, each has its result, sums agree.
 
+    A job that mends rows of another one gives them to that one, all in the same transaction.
+
     Returns:
         The final state; None if the job is not complete yet, or closed already. A job whose proof fails ends as
         ``failed``: a wrong result must never look like a right one.
     """
     job = session.execute(
         text("""
-        SELECT ingest_state, rows_total, rows_ok, rows_skipped, rows_failed, chunks_total, chunks_done FROM job
-        WHERE id = :job_id AND state = 'running' FOR NO KEY UPDATE
+        SELECT ingest_state, rows_total, rows_ok, rows_skipped, rows_failed, chunks_total, chunks_done, parent_job_id
+        FROM job WHERE id = :job_id AND state = 'running' FOR NO KEY UPDATE
         """),
         {"job_id": job_id},
     ).one_or_none()
@@ -234,5 +237,7 @@ def finish(session: Session, job_id: uuid.UUID) -> JobState | None:
         "UPDATE job SET state = :state, finished_at = now() WHERE id = :job_id",
         {"job_id": job_id, "state": state},
     )
+    if job.parent_job_id:
+        merge(session, job_id)
     deliveries.announce(session, job_id)
     return state

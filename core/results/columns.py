@@ -268,7 +268,7 @@ class JobColumns:
 
     def of(self, what: Hashable, make: Callable[[], C]) -> C:
         """A column of this job as it is in the cache, with room for all rows."""
-        column = self._cache.get((self._source.job_id, what), make)
+        column = self._cache.get((self._source.job_id, self._source.revision, what), make)
         with column.lock:
             column.make_room(self.places)
         return column

@@ -14,7 +14,7 @@ from core.db import Database
 from core.errors import UploadDamaged
 from core.results.labels import Labeller, RowLabels, StoredChunk
 from core.results.places import Places
-from core.results.walk import JobSource, ranges, reader_of
+from core.results.walk import JobSource, ranges, records_of
 from core.storage import Storage
 from core.table import Record
 
@@ -74,7 +74,7 @@ class RowReader:
         chunks = [places.chunk(chunk_no) for chunk_no in of_chunk]
         for chunk, data, start in ranges(self._storage, self._source, chunks):
             missing = set(of_chunk[chunk.chunk_no])
-            for record in reader_of(self._source, chunk, data, start):
+            for record in records_of(self._source, chunk, data, start):
                 if record.row in missing:
                     found[record.row] = record
                     missing.discard(record.row)

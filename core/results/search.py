@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from core.errors import BadOption
 from core.results.columns import Column
 from core.results.places import Places
-from core.results.walk import JobSource, ranges, reader_of
+from core.results.walk import JobSource, ranges, records_of
 from core.storage import Storage
 
 LONGEST = 200
@@ -115,10 +115,11 @@ class Hits(Column):
             batch = [places.chunk(number) for number in sorted(chunks[at : at + BATCH])]
             for chunk, data, start in ranges(storage, source, batch):
                 within = places.within(chunk.chunk_no)
-                if self._needle.may_be_in(data[chunk.byte_start - start : chunk.byte_end - start]):
+                mended = source.mended is not None and source.mended.touches(chunk.first_row, chunk.n_rows)
+                if mended or self._needle.may_be_in(data[chunk.byte_start - start : chunk.byte_end - start]):
                     text_at = source.text_index
                     self.hit[within] = [
                         text_at < len(record.cells) and self._needle.is_in(record.cells[text_at])
-                        for record in reader_of(source, chunk, data, start)
+                        for record in records_of(source, chunk, data, start)
                     ]
                 self.has[chunk.chunk_no] = True

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice, repeat
+from collections.abc import Iterator, Sequence
 from pathlib import PurePath
-from typing import Any, TypeVar
+from typing import Any
 
-import orjson
 from sqlalchemy import select
 
 from core import jobs, own_taxonomies, registry
@@ -19,22 +17,19 @@ from core.registry import ModelVersion
 from core.results.columns import ColumnCache, JobColumns
 from core.results.corrected import Corrections
 from core.results.detail import RowDetail, detail_of
+from core.results.files import ResultFiles
 from core.results.labels import Labeller, RowLabels
+from core.results.mended import Mended
 from core.results.options import ResultOptions, Scores
 from core.results.query import RowQuery
 from core.results.reader import RowReader
 from core.results.rows import SEARCH_S, Page, RowTable
-from core.results.walk import ChunkView, JobSource, join, walk
+from core.results.walk import JobSource
 from core.settings import MIB
 from core.states import JobState
 from core.storage import Storage
-from core.table import Format, OutputLayout, Record, RecordReader, TableWriter
+from core.table import Format, Record
 from core.taxonomy import Taxonomy
-
-T = TypeVar("T")
-
-ROWS_PER_BLOCK = 256
-"""Rows written at once: enough to be fast, few enough that many downloads of wide tables fit in memory together."""
 
 _MISSING = {JobState.CANCELLED: "cancelled", JobState.FAILED: "the job failed"}
 
@@ -91,6 +86,8 @@ class Results:
             format=Format.from_dict(upload.detected),
             text_index=job.text_column["index"],
             missing=None if state.active else _MISSING.get(state, "no result"),
+            revision=job.revision,
+            mended=Mended(self._db, self._storage, job.account_id, job.id) if job.revision else None,
         )
         return JobResults(self._db, self._storage, source, Labeller(model, options), job, self._columns)
 
@@ -157,62 +154,27 @@ class JobResults:
                 name = name[: -len(ending)]
         return f"{name or 'upload'}.labelled"
 
-    def csv(self, encoding: str = "utf-8") -> Iterator[bytes]:
-        """The labelled file, in blocks: the same rows in the same order, every cell as it was.
-
-        Args:
-            encoding: ``utf-8``, or ``same`` for the input's own.
-
-        Raises:
-            EncodingFailed: a character that the output encoding lacks, naming its row.
-        """
-        if encoding not in ("utf-8", "same"):
-            raise BadOption(f"output_encoding={encoding!r} is unknown.", next_step="Use utf-8 or same.")
-        found = self._source.format
-        labeller = self._labeller
-        layout = OutputLayout(
-            found.header,
-            taxonomy=labeller.taxonomy.name,
-            scores=labeller.options.scores,
-            labels=labeller.fine.labels,
-            corrected=labeller.options.corrections,
+    @property
+    def files(self) -> ResultFiles:
+        """The files that it can be read as."""
+        return ResultFiles(
+            self._db,
+            self._storage,
+            self._source,
+            self._labeller,
+            self._job,
+            self._keys,
+            self._as_dict,
+            self._corrections,
         )
-        writer = TableWriter(found, encoding=encoding)
-        head = writer.write([layout.header()])
-        fill = labeller.filler(layout.said_columns)
-        for chunk, records in self._chunks():
-            added = fill(chunk.stored) if chunk.stored else repeat(layout.unscored(self._missing), chunk.n_rows)
-            if labeller.options.corrections:
-                added = self._corrections.beside(added, chunk.first_row)
-            rows = (layout.row(record.cells, cells) for record, cells in zip(records, added, strict=True))
-            for number, some in enumerate(_blocks(rows)):
-                yield head + writer.write(some, first_row=chunk.first_row + number * ROWS_PER_BLOCK)
-                head = b""
-        if head:
-            yield head
+
+    def csv(self, encoding: str = "utf-8") -> Iterator[bytes]:
+        """The exact CSV, in blocks; see `ResultFiles.csv`."""
+        return self.files.csv(encoding).blocks()
 
     def jsonl(self) -> Iterator[bytes]:
         """One JSON object per row, in blocks of lines."""
-        for chunk, records in self._chunks():
-            lines = (
-                orjson.dumps(self._as_dict(record, labels), option=orjson.OPT_APPEND_NEWLINE)
-                for record, labels in zip(records, self._labels(chunk), strict=True)
-            )
-            yield from map(b"".join, _blocks(lines))
-
-    def _chunks(self) -> Iterator[tuple[ChunkView, RecordReader]]:
-        for chunks in walk(self._db, self._source):
-            yield from join(self._storage, self._source, chunks)
-
-    def _labels(self, chunk: ChunkView) -> Iterator[RowLabels]:
-        if chunk.stored is None:
-            return repeat(RowLabels(status=self._missing), chunk.n_rows)
-        return self._labeller.rows(chunk.stored)
-
-    @property
-    def _missing(self) -> str:
-        """Status of a row without a result."""
-        return f"failed: {self._source.missing}"
+        return self.files.jsonl().blocks()
 
     @property
     def table(self) -> RowTable:
@@ -298,12 +260,6 @@ class JobResults:
         if self._labeller.options.scores is Scores.ALL:
             row["scores"] = self._labeller.scores_of(labels)
         return row
-
-
-def _blocks(rows: Iterable[T]) -> Iterator[list[T]]:
-    rows = iter(rows)
-    while some := list(islice(rows, ROWS_PER_BLOCK)):
-        yield some
 
 
 def _unique(header: Sequence[str]) -> list[str]:

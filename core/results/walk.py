@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import text
@@ -12,8 +12,10 @@ from sqlalchemy import text
 from core.db import Database
 from core.failpoints import failpoint
 from core.results.labels import StoredChunk
+from core.results.mended import Mended
+from core.states import RowStatus
 from core.storage import Storage
-from core.table import Format, RecordReader
+from core.table import Format, Record, RecordReader
 
 CHUNKS_PER_READ = 8
 """Chunks fetched by one query: half a megabyte of logits at most."""
@@ -50,23 +52,28 @@ class JobSource:
     text_index: int
     missing: str | None
     """Status of rows without a result, in a job that is over; None: they are left out."""
+    revision: int = 0
+    """How often rows were mended: what is remembered of another one is of no use."""
+    mended: Mended | None = field(default=None, compare=False)
+    """Its rows that were mended, if there are any."""
 
 
 _READ = text("""
 SELECT c.chunk_no, c.first_row, c.first_line, c.n_rows, c.byte_start, c.byte_end, r.logits, r.status, r.flags, r.detail
 FROM chunk c LEFT JOIN result_chunk r ON r.job_id = c.job_id AND r.chunk_no = c.chunk_no
-WHERE c.job_id = :job_id AND c.chunk_no > :after
+WHERE c.job_id = :job_id AND c.chunk_no > :after AND c.first_row + c.n_rows > :from_row
+    AND (NOT :failed OR :failure = ANY(r.status))
 ORDER BY c.chunk_no LIMIT :limit
 """)
 
 
-def walk(db: Database, source: JobSource) -> Iterator[list[ChunkView]]:
-    """All chunks in order, in batches."""
+def walk(db: Database, source: JobSource, *, from_row: int = 1, failed: bool = False) -> Iterator[list[ChunkView]]:
+    """Chunks in order, in batches, from the one that holds `from_row`; `failed`: only those with a failed row."""
     after = -1
     while True:
         with db.transaction(source.account_id) as session:
-            asked = {"job_id": source.job_id, "after": after, "limit": CHUNKS_PER_READ}
-            rows = session.execute(_READ, asked).all()
+            asked = {"job_id": source.job_id, "after": after, "limit": CHUNKS_PER_READ, "from_row": from_row}
+            rows = session.execute(_READ, asked | {"failed": failed, "failure": int(RowStatus.FAILED)}).all()
         failpoint("download")
         if rows:
             yield [_view(row) for row in rows]
@@ -85,8 +92,8 @@ def view(row: Any, stored: StoredChunk | None = None) -> ChunkView:
     return ChunkView(row.chunk_no, row.first_row, row.first_line, row.n_rows, row.byte_start, row.byte_end, stored)
 
 
-def join(storage: Storage, source: JobSource, chunks: list[ChunkView]) -> Iterator[tuple[ChunkView, RecordReader]]:
-    """`chunks` with a reader of each one's records; without those that have no result, if the job goes on.
+def join(storage: Storage, source: JobSource, chunks: list[ChunkView]) -> Iterator[tuple[ChunkView, Iterable[Record]]]:
+    """`chunks` with each one's records, as mended; without those that have no result, if the job goes on.
 
     Raises:
         StorageMissing: the upload is gone.
@@ -94,7 +101,7 @@ def join(storage: Storage, source: JobSource, chunks: list[ChunkView]) -> Iterat
     """
     there = [chunk for chunk in chunks if chunk.stored is not None or source.missing is not None]
     for chunk, data, start in ranges(storage, source, there):
-        yield chunk, reader_of(source, chunk, data, start)
+        yield chunk, records_of(source, chunk, data, start)
 
 
 def ranges(storage: Storage, source: JobSource, chunks: list[ChunkView]) -> Iterator[tuple[ChunkView, bytes, int]]:
@@ -109,15 +116,16 @@ def ranges(storage: Storage, source: JobSource, chunks: list[ChunkView]) -> Iter
             yield chunk, data, start
 
 
-def reader_of(source: JobSource, chunk: ChunkView, data: bytes, start: int) -> RecordReader:
-    """A reader of a chunk's records, from bytes that hold it and begin at the offset `start`."""
-    return RecordReader(
+def records_of(source: JobSource, chunk: ChunkView, data: bytes, start: int) -> Iterable[Record]:
+    """A chunk's records, as mended, from bytes that hold it and begin at the offset `start`."""
+    records = RecordReader(
         _pieces(data, chunk.byte_start - start, chunk.byte_end - start),
         source.format,
         offset=chunk.byte_start,
         row=chunk.first_row,
         line=chunk.first_line,
     )
+    return source.mended.over(records, chunk.first_row, chunk.n_rows) if source.mended else records
 
 
 def _pieces(data: bytes, start: int, end: int) -> Iterator[bytes]:

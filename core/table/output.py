@@ -10,6 +10,7 @@ import codecs
 import csv
 import io
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 from core.errors import BadOption, EncodingFailed
 from core.table.format import Format, codec_name
@@ -102,16 +103,18 @@ class TableWriter:
     Args:
         fmt: the input's format.
         encoding: ``"utf-8"``, ``"same"`` for the input's, or any other text encoding.
+        quote_all: quote every cell, also where it need not be.
 
     Raises:
         BadOption: the encoding is not known.
     """
 
-    def __init__(self, fmt: Format, *, encoding: str = "utf-8") -> None:
+    def __init__(self, fmt: Format, *, encoding: str = "utf-8", quote_all: bool = False) -> None:
         self.encoding = fmt.encoding if encoding == "same" else codec_name(encoding)
         self._line_end = fmt.line_end
         self._delimiter = fmt.delimiter or ","
         self._quoting = fmt.quoting
+        self._style: Literal[0, 1] = csv.QUOTE_ALL if quote_all else csv.QUOTE_MINIMAL
         # One encoder for the whole file: a byte order mark comes once, and stateful encodings carry on.
         self._encoder = codecs.getincrementalencoder(self.encoding)("strict")
 
@@ -135,7 +138,9 @@ class TableWriter:
         if not self._quoting:
             return self._unquoted_text(rows)
         buffer = io.StringIO(newline="")
-        csv.writer(buffer, delimiter=self._delimiter, lineterminator=self._line_end).writerows(rows)
+        csv.writer(buffer, delimiter=self._delimiter, lineterminator=self._line_end, quoting=self._style).writerows(
+            rows
+        )
         text = buffer.getvalue()
         other = {"\n": "\r", "\r": "\n"}.get(self._line_end)
         if other is None or other not in text:
@@ -145,7 +150,7 @@ class TableWriter:
 
     def _text_of_row(self, row: Sequence[str]) -> str:
         buffer = io.StringIO(newline="")
-        csv.writer(buffer, delimiter=self._delimiter, lineterminator="\r\n").writerow(row)
+        csv.writer(buffer, delimiter=self._delimiter, lineterminator="\r\n", quoting=self._style).writerow(row)
         return buffer.getvalue()[:-2] + self._line_end
 
     def _unquoted_text(self, rows: list[Sequence[str]]) -> str:
@@ -167,8 +172,8 @@ class TableWriter:
         return EncodingFailed(f"A character does not exist in {self.encoding}.", next_step="Have the output in UTF-8.")
 
 
-def unclashed(columns: Sequence[str], header: Sequence[str]) -> list[str]:
-    """The names that added `columns` get beside `header`: with ``_2`` (``_3`` …) where it has a column of that name."""
+def unclashed(columns: Iterable[str], header: Iterable[str]) -> list[str]:
+    """Names for added columns: with ``_2`` (``_3`` …) where `header` has that name already."""
     taken = set(header)
     names = []
     for column in columns:

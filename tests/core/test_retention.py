@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import text
 
-from core import jobs, ledger
+from core import ledger, removal
 from core.errors import BadOption, NotFound, NotReady, UnknownColumn
 from core.ledger import StaleLease
 from core.states import JobState
@@ -36,9 +36,9 @@ def sweeps(installation: Installation, times: int = 2) -> None:
         sweep(installation.db, installation.storage, installation.settings)
 
 
-def delete(installation: Installation, job_id: uuid.UUID) -> jobs.Removed:
+def delete(installation: Installation, job_id: uuid.UUID) -> removal.Removed:
     with installation.web_db.transaction(installation.account_id) as session:
-        return jobs.delete(session, installation.account_id, job_id)
+        return removal.delete(session, installation.account_id, job_id)
 
 
 def run_out(installation: Installation, job_id: uuid.UUID) -> None:
@@ -151,7 +151,7 @@ def test_a_result_that_comes_too_late_is_not_kept(db):
         made = make_cut_job(session, 2)
         (lease,) = claim(session)
     with db.transaction() as session:
-        jobs.delete(session, made.account_id, made.job_id)
+        removal.delete(session, made.account_id, made.job_id)
     with pytest.raises(StaleLease), db.transaction() as session:
         commit(session, lease)
     retention.retire_jobs(db, 30)
@@ -164,7 +164,7 @@ def test_a_removal_takes_locks_in_the_order_of_a_commit(db):
     with db.transaction() as session:
         made = make_cut_job(session, 2)
         claim(session, limit=2)
-        jobs.delete(session, made.account_id, made.job_id)
+        removal.delete(session, made.account_id, made.job_id)
     with ThreadPoolExecutor(1) as pool:
         with db.transaction() as committing:  # as a commit that began just before
             committing.execute(text("SELECT FROM chunk WHERE chunk_no = 1 FOR UPDATE"))
@@ -203,7 +203,7 @@ def test_room_is_given_back_as_soon_as_a_job_is_gone(db, database_url):
         for lease in claim(session, limit=50):
             commit(session, lease)
     with db.transaction() as session:
-        jobs.delete(session, made.account_id, made.job_id)
+        removal.delete(session, made.account_id, made.job_id)
     retention.retire_jobs(db, 30)
     with db.transaction() as session:
         assert session.execute(text("SELECT pg_relation_size('result_chunk')")).scalar_one() == 0

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from core import jobs
+from core import removal
 from core.errors import BadOption, NotFound, NotReady, UploadDamaged
 from core.results import ResultOptions, Results, RowQuery
 from core.results.columns import Column, ColumnCache
@@ -352,6 +352,6 @@ def test_another_accounts_rows_are_not_there(installation, job_id):
     with pytest.raises(NotFound):
         results.open(uuid.uuid4(), job_id, ResultOptions(), partial=True)
     with installation.web_db.transaction(installation.account_id) as session:
-        jobs.delete(session, installation.account_id, job_id)
+        removal.delete(session, installation.account_id, job_id)
     with pytest.raises(NotFound):
         opened(installation, job_id, results)

@@ -9,7 +9,7 @@ import uuid
 import pytest
 from sqlalchemy import text
 
-from core import jobs
+from core import jobs, removal
 from core.errors import BadOption, InputError, KeyInProgress, KeyReused, LimitExceeded, NotFound, NotText, UnknownColumn
 from core.states import JobState
 from core.table import Overrides
@@ -208,7 +208,7 @@ def test_a_deleted_job_is_gone_at_once_and_its_file_soon(installation: Installat
     job_id, kept = installation.accept(FILE), installation.accept(FILE)
     installation.run()
     with installation.web_db.transaction(installation.account_id) as session:
-        jobs.delete(session, installation.account_id, job_id)
+        removal.delete(session, installation.account_id, job_id)
         assert [job.id for job in jobs.list_statuses(session, installation.account_id)] == [kept]
     with pytest.raises(NotFound):
         installation.csv(job_id)

@@ -175,7 +175,7 @@ MISTAKES = [
     (("label", "reviews.csv", "--server", "localhost:80"), "'localhost:80' is not the address of a server"),
     (("label", "reviews.csv", "--token", "wrong"), "The token or API key is not valid"),
     (("status", "nothing"), "There is no such job"),
-    (("download", "x", "--format", "jsonl", "--output-encoding", "same"), "JSON Lines are always UTF-8"),
+    (("download", "x", "--format", "jsonl", "--output-encoding", "same"), "one encoding"),
     (("list", "--limit", "0"), "0 is not in the range"),
     (("lable", "reviews.csv"), "No such command 'lable'"),
 ]

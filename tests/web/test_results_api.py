@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 
 import pytest
 
 import core.results.walk
-from web.api.results import attachment
+from web.downloads import attachment
 
 ROWS = 5_000
 
@@ -185,3 +186,36 @@ def test_rows_are_filtered_by_status(ask, installation):
     assert [row["row"] for row in ask("GET", f"/jobs/{job_id}/rows?status=empty").json["rows"]] == [2]
     assert [row["row"] for row in ask("GET", f"/jobs/{job_id}/rows?status=ok").json["rows"]] == [1, 3]
     assert ask("GET", f"/jobs/{job_id}/rows?status=failed").json["rows"] == []
+
+
+@pytest.mark.parametrize(
+    ("ending", "kind", "begins"),
+    [
+        ("csv", "text/csv", b"id,text,emotion"),
+        ("csv?spreadsheet=yes", "text/csv", b'\xef\xbb\xbf"id","text","emotion"'),
+        ("jsonl", "application/jsonl", b'{"row":1,"line":2,'),
+        ("parquet", "application/vnd.apache.parquet", b"PAR1"),
+        ("xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", b"PK\x03\x04"),
+    ],
+)
+def test_every_format_is_a_file_named_after_the_upload(ask, job_id, ending, kind, begins):
+    answer = ask("GET", f"/jobs/{job_id}/results.{ending}")
+    assert answer.status_code == 200
+    assert answer.mimetype == kind
+    assert answer.data.startswith(begins)
+    name = "many.labelled.spreadsheet.csv" if "yes" in ending else f"many.labelled.{ending}"
+    assert answer.headers["Content-Disposition"] == f"attachment; filename={name}"
+
+
+def test_a_csv_for_spreadsheets_has_one_encoding(ask, job_id):
+    answer = ask("GET", f"/jobs/{job_id}/results.csv?spreadsheet=yes&output_encoding=same")
+    assert answer.status_code == 422
+
+
+@pytest.mark.parametrize("module", ["pyarrow", "xlsxwriter"])
+def test_a_format_whose_library_is_missing_says_so(ask, job_id, monkeypatch, module):
+    monkeypatch.setitem(sys.modules, module, None)
+    answer = ask("GET", f"/jobs/{job_id}/results.{'parquet' if module == 'pyarrow' else 'xlsx'}")
+    assert answer.status_code == 422
+    assert "not installed" in answer.json["detail"]
+    assert ask("GET", f"/jobs/{job_id}/results.csv").status_code == 200

@@ -16,6 +16,7 @@ from web.api.taxonomies import taxonomies
 from web.api.uploads import uploads
 from web.api.versions import versions
 from web.api.webhooks import webhooks
+from web.sending_back import failed_rows
 
 PREFIX = "/api/v1"
 
@@ -28,6 +29,7 @@ def install(app: APIFlask) -> None:
         results,
         row_api,
         summaries,
+        failed_rows,
         reviews,
         corrections,
         classify,

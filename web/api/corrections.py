@@ -8,8 +8,9 @@ from apiflask import APIBlueprint, FileSchema
 
 from core.review import corrections as kept
 from core.review.training_set import Form, file_stem, training_set
+from web import downloads
 from web.api.ids import as_job_id
-from web.api.results import download, open_results
+from web.api.results import open_results
 from web.auth import require_account
 from web.review_schemas import (
     CorrectionIn,
@@ -106,4 +107,4 @@ def _export(job_id: str, options: TaxonomyOptions, form: Form, mimetype: str) ->
         _, taxonomy = kept.taxonomy_of(session, account_id, asked, options.taxonomy)
     found = open_results(job_id, ReadOptions(), partial=True)
     blocks = training_set(state().db, account_id, asked, found, taxonomy, form)
-    return download(job_id, blocks, f"{file_stem(found)}.{form}", mimetype)
+    return downloads.stream(job_id, blocks, f"{file_stem(found)}.{form}", mimetype)

@@ -31,8 +31,12 @@ def links(job_id: uuid.UUID) -> Links:
     return Links(
         self=to("jobs.get_job"),
         cancel=to("jobs.cancel_job"),
+        failed_csv=to("failed_rows.get_failed"),
+        fixed=to("failed_rows.post_fixed"),
         results_csv=to("results.get_csv"),
         results_jsonl=to("results.get_jsonl"),
+        results_parquet=to("results.get_parquet"),
+        results_xlsx=to("results.get_xlsx"),
         rows=to("row_api.get_rows"),
         summary=to("summary.get_summary"),
         page=to("pages.job"),

@@ -8,6 +8,7 @@ from apiflask import APIBlueprint
 from flask import Response, jsonify, request
 
 import core.jobs
+import core.removal
 from web.api.ids import as_job_id, links
 from web.auth import require_account
 from web.intake import create_job
@@ -93,7 +94,7 @@ def delete_job(job_id: str) -> Any:
     """Delete a job, its file and its results, for good."""
     account_id = require_account()
     with state().db.transaction(account_id) as session:
-        removed = core.jobs.delete(session, account_id, as_job_id(job_id))
+        removed = core.removal.delete(session, account_id, as_job_id(job_id))
     return vars(removed)
 
 

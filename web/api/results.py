@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Iterator
-from contextlib import closing
 from typing import Any
-from urllib.parse import quote
 
-import structlog
 from apiflask import APIBlueprint, FileSchema
-from flask import Response
-from werkzeug.http import quote_header_value
 
+from core.errors import BadOption
 from core.results import JobResults, ResultOptions
+from web import downloads
 from web.api.ids import as_job_id
 from web.auth import require_account
 from web.schemas import CsvOptions, FileOptions, ReadOptions
@@ -25,8 +20,6 @@ results = APIBlueprint("results", __name__, tag=TAG)
 
 FILE = FileSchema(type="string", format="binary")
 
-log = structlog.get_logger(__name__)
-
 
 @results.before_request
 def sign_in_first() -> None:
@@ -36,23 +29,53 @@ def sign_in_first() -> None:
 
 @results.get("/jobs/<job_id>/results.csv")
 @results.input(CsvOptions, location="query", arg_name="options")
-@results.output(FILE, content_type="text/csv", description="The labelled file.")
+@results.output(FILE, content_type=downloads.MIMETYPES["csv"], description="The labelled file.")
 def get_csv(job_id: str, options: CsvOptions) -> Any:
     """Download the labelled CSV.
 
-    The same rows in the same order, every original cell as it was, with the label columns after them.
+    The same rows in the same order, every original cell as it was, with the label columns after them. With
+    `spreadsheet=yes` it is made safe to open in a spreadsheet program instead: UTF-8 with a byte order mark, every cell
+    quoted, and an apostrophe before what would be taken for a formula.
     """
     found = open_results(job_id, options, partial=options.partial == "yes")
-    return download(job_id, found.csv(options.output_encoding), f"{found.stem}.csv", "text/csv")
+    if options.spreadsheet == "no":
+        return downloads.send(job_id, found.files.csv(options.output_encoding), f"{found.stem}.csv")
+    if options.output_encoding != "utf-8":
+        raise BadOption("A CSV for spreadsheets is always UTF-8.", next_step="Leave output_encoding out.")
+    return downloads.send(job_id, found.files.spreadsheet(), f"{found.stem}.spreadsheet.csv")
 
 
 @results.get("/jobs/<job_id>/results.jsonl")
 @results.input(FileOptions, location="query", arg_name="options")
-@results.output(FILE, content_type="application/jsonl", description="One JSON object per row.")
+@results.output(FILE, content_type=downloads.MIMETYPES["jsonl"], description="One JSON object per row.")
 def get_jsonl(job_id: str, options: FileOptions) -> Any:
     """Download the labelled rows as JSON lines."""
     found = open_results(job_id, options, partial=options.partial == "yes")
-    return download(job_id, found.jsonl(), f"{found.stem}.jsonl", "application/jsonl")
+    return downloads.send(job_id, found.files.jsonl(), f"{found.stem}.jsonl")
+
+
+@results.get("/jobs/<job_id>/results.parquet")
+@results.input(FileOptions, location="query", arg_name="options")
+@results.output(FILE, content_type=downloads.MIMETYPES["parquet"], description="Typed columns.")
+def get_parquet(job_id: str, options: FileOptions) -> Any:
+    """Download the labelled rows as Parquet.
+
+    Your columns as strings, scores as doubles, `emotions` as a list, and `row` and `line` as numbers.
+    """
+    found = open_results(job_id, options, partial=options.partial == "yes")
+    return downloads.send(job_id, found.files.parquet(), f"{found.stem}.parquet")
+
+
+@results.get("/jobs/<job_id>/results.xlsx")
+@results.input(FileOptions, location="query", arg_name="options")
+@results.output(FILE, content_type=downloads.MIMETYPES["xlsx"], description="A workbook.")
+def get_xlsx(job_id: str, options: FileOptions) -> Any:
+    """Download the labelled rows as a workbook.
+
+    Your cells as text, never as formulas or links; scores as numbers; a further sheet for each 1,048,575 rows.
+    """
+    found = open_results(job_id, options, partial=options.partial == "yes")
+    return downloads.send(job_id, found.files.xlsx(), f"{found.stem}.xlsx")
 
 
 def open_results(job_id: str, options: ReadOptions, *, partial: bool) -> JobResults:
@@ -65,30 +88,3 @@ def open_results(job_id: str, options: ReadOptions, *, partial: bool) -> JobResu
     corrected = isinstance(options, FileOptions) and options.corrections == "yes"
     chosen = ResultOptions.parse(options.taxonomy, options.threshold, options.scores, corrections=corrected)
     return state().results.open(account_id, asked, chosen, partial=partial)
-
-
-def download(job_id: str, blocks: Iterator[bytes], filename: str, mimetype: str) -> Response:
-    """A file in blocks, saved by browsers under `filename`."""
-    # What can go wrong at the start goes wrong here, while it can still be an answer of its own.
-    first = next(blocks, b"")
-
-    def body() -> Iterator[bytes]:
-        with closing(blocks):  # type: ignore[type-var]
-            try:
-                yield first
-                yield from blocks
-            except Exception:
-                # The status is sent. The connection is cut, so that what arrived cannot pass for the whole file.
-                log.exception("download broke off", job_id=job_id)
-                raise
-
-    response = Response(body(), mimetype=mimetype)
-    response.headers["Content-Disposition"] = attachment(filename)
-    return response
-
-
-def attachment(filename: str) -> str:
-    """A Content-Disposition that saves under `filename`, with an ASCII one for clients that read no other."""
-    plain = unicodedata.normalize("NFKD", filename).encode("ascii", "ignore").decode()
-    value = f"attachment; filename={quote_header_value(plain)}"
-    return value if plain == filename else f"{value}; filename*=UTF-8''{quote(filename, safe='')}"

@@ -12,8 +12,8 @@ from core.figures import JobFigures, Progress
 from core.results import ResultOptions
 from core.states import JobState
 from web.api.ids import as_job_id
-from web.api.results import attachment
 from web.auth import require_account
+from web.downloads import attachment
 from web.figure_charts import NAMES, Chart, charts_of
 from web.figure_schemas import ChartQuery, FiguresOut, ProgressOut, SummaryOut, SummaryQuery
 from web.figure_text import markdown

@@ -8,9 +8,8 @@ from apiflask import APIBlueprint, FileSchema
 from flask import Response
 
 from core.results.comparison import Comparison
-from web import comparing
+from web import comparing, downloads
 from web.api.ids import as_job_id, links
-from web.api.results import download
 from web.auth import require_account
 from web.schemas import JobOut
 from web.state import state
@@ -86,7 +85,7 @@ def get_changes(job_id: str, other_id: str, options: CompareOptions) -> Response
     """Download the rows whose label differs between two jobs of one upload, with both labels and their scores."""
     compared = _open(job_id, other_id, options)
     name = compared.before.stem.removesuffix(".labelled")
-    return download(job_id, compared.csv(), f"{name}.changes.csv", "text/csv")
+    return downloads.stream(job_id, compared.csv(), f"{name}.changes.csv", "text/csv")
 
 
 def _open(job_id: str, other_id: str, options: CompareOptions) -> Comparison:
