@@ -6,6 +6,8 @@ work, an API key, an answered request. `first_release.csv` is what that release 
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
 import uuid
@@ -43,6 +45,16 @@ def content(owner: Database) -> list[dict]:
             row = session.execute(text(f"SELECT to_jsonb(x) FROM {one['table']} x WHERE {named}"), values).scalar_one()
             found.append({"table": one["table"], "row": {name: row[name] for name in one["row"]}})
     return found
+
+
+def as_it_was(labelled: bytes) -> bytes:
+    """A download with the columns alone that the first release gave; later ones may add others."""
+    had = (HERE / "first_release.csv").read_text().splitlines()[0].split(",")
+    written = io.StringIO(newline="")
+    writer = csv.DictWriter(written, had, extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(csv.DictReader(io.StringIO(labelled.decode(), newline="")))
+    return written.getvalue().encode()
 
 
 KEYS = {
@@ -97,7 +109,7 @@ def test_nothing_of_the_first_release_is_changed_by_the_upgrade(owner, upgraded)
 
 
 def test_results_of_the_first_release_are_read_as_they_were(upgraded):
-    assert upgraded.csv(FINISHED) == (HERE / "first_release.csv").read_bytes()
+    assert as_it_was(upgraded.csv(FINISHED)) == (HERE / "first_release.csv").read_bytes()
     with upgraded.web_db.transaction(DEFAULT_ACCOUNT_ID) as session:
         listed = {status.id: status.state for status in list_statuses(session, DEFAULT_ACCOUNT_ID)}
     assert listed == {FINISHED: "completed", UNFINISHED: "running"}
@@ -113,7 +125,7 @@ def test_a_job_that_the_first_release_had_begun_is_ended(upgraded):
     upgraded.run()
     status = upgraded.status(UNFINISHED)
     assert (status.state, status.rows_ok, status.rows_skipped) == ("completed", 4, 1)
-    assert upgraded.csv(UNFINISHED) == (HERE / "first_release.csv").read_bytes()
+    assert as_it_was(upgraded.csv(UNFINISHED)) == (HERE / "first_release.csv").read_bytes()
 
 
 def test_a_key_of_the_first_release_still_signs_in(upgraded):
