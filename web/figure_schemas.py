@@ -50,7 +50,7 @@ class ShareOut(BaseModel):
         return cls(count=share.count, of=share.of, share=share.share, low=low, high=high)
 
 
-class LabelFiguresOut(BaseModel):
+class LabelSharesOut(BaseModel):
     """One label."""
 
     label: str
@@ -79,7 +79,7 @@ class GroupOut(BaseModel):
 
     group: str
     rows: int
-    labels: list[LabelFiguresOut]
+    labels: list[LabelSharesOut]
     none: ShareOut
 
 
@@ -118,7 +118,7 @@ class FiguresOut(BaseModel):
     taxonomy: str = Field(description="Its name; of your own taxonomies, with its version.")
     threshold: float | None = Field(description="Null: each label's own, as in `labels`.")
     rows: int
-    labels: list[LabelFiguresOut]
+    labels: list[LabelSharesOut]
     none: ShareOut = Field(description="Rows in which no label is said.")
     sentiment: list[SentimentFiguresOut] = Field(description="Empty if that is the taxonomy.")
     together: list[TogetherOut]
@@ -176,9 +176,9 @@ class SummaryOut(BaseModel):
     progress: ProgressOut | None = Field(description="While they are counted: ask again, and counting goes on.")
 
 
-def _labels(labels: tuple[core_report.LabelShare, ...]) -> list[LabelFiguresOut]:
+def _labels(labels: tuple[core_report.LabelShare, ...]) -> list[LabelSharesOut]:
     return [
-        LabelFiguresOut(
+        LabelSharesOut(
             label=one.label,
             threshold=one.threshold,
             top=ShareOut.from_share(one.top),

@@ -35,6 +35,15 @@ def count(counts: JobCounts, by: str | None, seconds: float, examples: Sequence[
     return counts.figures(FigureOptions(by, examples), time.monotonic() + seconds)
 
 
+def top_counts(job_id: str, taxonomy: str) -> dict[str, int]:
+    """Rows of a finished job by their most likely label; empty while they are not counted, or cannot be."""
+    try:
+        found = count(open_counts(job_id, FigureQuery(taxonomy=taxonomy)), None, PAGE_S)
+    except NotReady:
+        return {}
+    return {} if isinstance(found, Progress) else {one.label: one.top.count for one in found.labels}
+
+
 def counted(counts: JobCounts, by: str | None, examples: Sequence[str] | None = ()) -> Figures:
     """Figures, where nothing can be done with less.
 

@@ -35,8 +35,10 @@ from web import auth, problems
 from web.api.ids import as_job_id
 from web.auth import require_account
 from web.comparing import Versions, on_hand
+from web.figuring import top_counts
 from web.intake import create_job
 from web.present import Bar, bars, colours, deleted
+from web.reading import Offered
 from web.reference import Reference
 from web.schemas import CreateOptions, ListOptions, parse
 from web.state import state
@@ -213,12 +215,19 @@ class JobView:
             model = own_taxonomies.with_own(db, account_id, model, options.taxonomy)
         status = state().broker.explain(status)
         taxonomy = options.taxonomy or model.default_taxonomy
-        counts = status.label_counts.get(taxonomy, {})
+        counts = status.label_counts.get(taxonomy)
+        if counts is None:  # the user's own: nobody has counted it as rows were labelled
+            counts = {} if status.state.active else top_counts(job_id, taxonomy)
         return cls(status, model, options, taxonomy, bars(counts, model, taxonomy), colours(model, taxonomy))
 
     def rows(self) -> Table | None:
         """Some labelled rows; None where there are none to read. Raises BadOption for an option that is wrong."""
         return Table.of(self)
+
+    @property
+    def offered(self) -> Offered:
+        """The taxonomies to choose from."""
+        return Offered(self.model, self.taxonomy)
 
     @property
     def etag(self) -> str:

@@ -52,3 +52,20 @@ def own_current() -> list[Kept]:
     account_id = require_account()
     with state().db.transaction(account_id) as session:
         return own_taxonomies.list_current(session, account_id)
+
+
+class Offered:
+    """The taxonomies that a job's page offers, with one of them in force."""
+
+    def __init__(self, model: ModelVersion, taxonomy: str) -> None:
+        self.named = model.taxonomies[taxonomy].name
+        """The one in force; the user's own by its version."""
+        self.shipped = tuple(name for name in model.taxonomies if name in SHIPPED)
+        self.checked = taxonomy if taxonomy in self.shipped else model.default_taxonomy
+        """In which labels are checked: the one in force, unless it is the user's own."""
+        self.choices = choices(model, own_current(), self.named)
+
+    @property
+    def words(self) -> list[tuple[str, str]]:
+        """The choices, for a field of a form."""
+        return [(choice.value, choice.words) for choice in self.choices]

@@ -35,7 +35,7 @@ def test_a_file_goes_in_and_comes_back_labelled(page, keep, tmp_path):
     with target.open(newline="", encoding="utf-8") as one, EXAMPLE.open(newline="", encoding="utf-8") as other:
         rows, source = list(csv.reader(one)), list(csv.reader(other))
     assert [row[:5] for row in rows] == source
-    assert len(rows[0]) == 5 + 6 + 28
+    assert len(rows[0]) == 5 + 7 + 28
     page.set_viewport_size({"width": 390, "height": 844})
     keep(page, "job-narrow")
     page.goto(page.url.split("/jobs/")[0] + "/jobs")

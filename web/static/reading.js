@@ -1,7 +1,5 @@
 // The threshold's slider and the field beside it say the same; and what a page offers as text can be copied.
 
-const readingForm = document.getElementById("reading");
-
 function sliders() {
   const slider = document.getElementById("read-slider");
   const field = document.getElementById("read-threshold");
@@ -31,7 +29,7 @@ function sliders() {
   show();
 }
 
-if (readingForm) sliders();
+sliders();
 
 function offerCopies(root) {
   for (const button of root.querySelectorAll("[data-copy]")) button.hidden = !navigator.clipboard;
