@@ -7,12 +7,14 @@ every ticket changes latency, never results: the sweeper rings again.
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
+from core.errors import BadOption
 from core.settings import Settings
 
 QUEUE = "emobatch.tickets"
@@ -22,7 +24,12 @@ log = structlog.get_logger(__name__)
 
 
 def celery_app(settings: Settings, name: str) -> Celery:
-    """A Celery app that knows the broker. `worker` adds the task to its own; the others only send."""
+    """A Celery app that knows the broker. `worker` adds the task to its own; the others only send.
+
+    Raises:
+        BadOption: the broker is on another machine and asks for no password.
+    """
+    _need_password(settings.redis_url.get_secret_value())
     app = Celery(name, broker=settings.redis_url.get_secret_value(), set_as_current=False)
     app.conf.update(
         task_default_queue=QUEUE,
@@ -59,6 +66,16 @@ def celery_app(settings: Settings, name: str) -> Celery:
         enable_utc=True,
     )
     return app
+
+
+def _need_password(url: str) -> None:
+    """A broker that anybody on the network may write to would run whatever task they name."""
+    parts = urlsplit(url)
+    if parts.hostname and not parts.password and parts.hostname not in ("127.0.0.1", "localhost", "::1"):
+        raise BadOption(
+            f"Redis on {parts.hostname} is used without a password.",
+            next_step="Set one there (requirepass), and name it in REDIS_URL or REDIS_PASSWORD.",
+        )
 
 
 def ring(app: Celery, tickets: int = 1) -> bool:

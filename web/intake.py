@@ -36,6 +36,14 @@ LINGER_BYTES = 512 * 1024 * 1024
 
 DEFAULT_FILENAME = "upload.csv"
 
+MAX_NAME_BYTES = 240
+"""File systems take 255; a download's name is a little longer than its upload's."""
+
+DEVICES = frozenset(
+    {"CON", "PRN", "AUX", "NUL"} | {f"{port}{number}" for port in ("COM", "LPT") for number in range(10)}
+)
+"""Names that Windows opens as something else than a file."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -130,10 +138,17 @@ def idempotency_key() -> str | None:
 
 
 def plain_name(given: str | None) -> str:
-    """A file's name as it may be stored and shown: without folders and control characters, at most 255 long."""
+    """A file's name as it may be stored, shown and saved under, on any system.
+
+    Without folders, control characters and what turns text around; neither hidden nor a device of Windows; of at most
+    255 bytes, of which the end is kept, since it says what the file is.
+    """
     name = re.split(r"[/\\]", given or "")[-1]
-    name = "".join(character for character in name if character.isprintable()).strip()
-    return name[-255:] or DEFAULT_FILENAME
+    name = "".join(character for character in name if character.isprintable() and character != '"').strip(". ")
+    name = name.encode()[-MAX_NAME_BYTES:].decode(errors="ignore").strip(". ")
+    if name.split(".")[0].upper() in DEVICES:
+        name = f"_{name}"
+    return name or DEFAULT_FILENAME
 
 
 def body() -> Iterator[bytes]:
