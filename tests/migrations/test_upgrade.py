@@ -12,6 +12,7 @@ import json
 import re
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -94,7 +95,9 @@ def upgraded(owner, empty_database_url, make_settings) -> Iterator[Installation]
                 staged.write(FILE)
                 storage.commit(staged)
     worker, web = (Database(empty_database_url, role) for role in ("emobatch_worker", "emobatch_web"))
-    model = ModelDirectory.load(shipped_model_path())
+    # A worker that has the first release's model still; the null engine stands for its weights.
+    sha256 = next(one["row"]["sha256"] for one in ROWS if one["table"] == "model")
+    model = replace(ModelDirectory.load(shipped_model_path()), sha256=sha256)
     yield Installation(settings, worker, web, storage, model)
     worker.close()
     web.close()
@@ -118,10 +121,7 @@ def test_results_of_the_first_release_are_read_as_they_were(upgraded):
 
 def test_a_job_that_the_first_release_had_begun_is_ended(upgraded):
     with upgraded.db.transaction() as session:
-        sha256 = session.scalars(text("SELECT model_sha256 FROM job WHERE id = :id"), {"id": UNFINISHED}).one()
         session.execute(text("UPDATE chunk SET state = 'ready', lease_until = NULL WHERE state = 'leased'"))
-    if sha256 != upgraded.model.sha256:
-        pytest.skip("the model of the first release is no longer shipped")
     upgraded.run()
     status = upgraded.status(UNFINISHED)
     assert (status.state, status.rows_ok, status.rows_skipped) == ("completed", 4, 1)
