@@ -62,7 +62,7 @@ class JobStatus:
     waiting_for: str | None
     """A sentence that says why nothing moves; None when something does, or the job is over."""
     error: dict[str, Any] | None
-    parent_job_id: uuid.UUID | None
+    mends_job_id: uuid.UUID | None
     """The job whose failed rows this one mends."""
     revision: int
     """How often rows were mended."""
@@ -236,7 +236,7 @@ def _status(session: Session, row: Any) -> JobStatus:
         rows_before=where.queue.rows if where.queue else None,
         waiting_for=where.reason,
         error=job.error,
-        parent_job_id=job.parent_job_id,
+        mends_job_id=job.mends_job_id,
         revision=job.revision,
     )
 

@@ -76,6 +76,7 @@ class Job(Base):
         CheckConstraint(one_of("state", JobState), name="state"),
         CheckConstraint(one_of("ingest_state", IngestState), name="ingest_state"),
         Index("ix__job_listing", "account_id", "created_at", "id"),
+        Index("ix__job_mends_job_id", "mends_job_id", postgresql_where=text("mends_job_id IS NOT NULL")),
         Index("ix__job_parent_job_id", "parent_job_id", postgresql_where=text("parent_job_id IS NOT NULL")),
         Index(
             "ix__job_active", "created_at", postgresql_where=text(one_of("state", ["queued", "ingesting", "running"]))
@@ -88,6 +89,9 @@ class Job(Base):
     """Null once the job has expired and its file is gone."""
     filename: Mapped[str]
     parent_job_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("job.id"))
+    """The job of the same upload that this one labels again."""
+    mends_job_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("job.id"))
+    """The job some of whose failed rows, fixed, are this one's."""
     state: Mapped[str] = mapped_column(server_default=JobState.QUEUED)
     text_column: Mapped[dict[str, Any]]
     """`core.table.TextColumn`: index, name, whether it was guessed, and why."""

@@ -42,7 +42,7 @@ def delete(session: Session, account_id: uuid.UUID, job_id: uuid.UUID) -> Remove
     """
     status = jobs.cancel(session, account_id, job_id)
     # Children before parents, as they are locked when one is finished.
-    mending = select(Job.id).where(Job.parent_job_id == job_id, Job.account_id == account_id, Job.deleted_at.is_(None))
+    mending = select(Job.id).where(Job.mends_job_id == job_id, Job.account_id == account_id, Job.deleted_at.is_(None))
     for child_id in session.scalars(mending).all():
         close_job(session, child_id, JobState.CANCELLED)
         session.execute(update(Job).where(Job.id == child_id).values(deleted_at=func.now()))

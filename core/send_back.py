@@ -91,7 +91,7 @@ class SentBack(Uploads):
     ) -> Job:
         # By the model of the other rows, and no other.
         job = super()._make_job(session, upload, replace(request, model=self._parent.model_sha256), found, column)
-        job.parent_job_id = self._parent.id
+        job.mends_job_id = self._parent.id
         job.options = self._parent.options
         session.flush()
         reserve(session, self._parent, job, upload, self._rows, own=column.index - self._parent.text_column["index"])
@@ -135,10 +135,10 @@ def check_mendable(job: Job) -> None:
         Conflict: it has none, was stopped, or mends another job itself.
     """
     state = JobState(job.state)
-    if job.parent_job_id is not None:
+    if job.mends_job_id is not None:
         raise Conflict(
             "This job mends rows of another one: those that failed again are that one's.",
-            next_step=f"Get and send back the failed rows of job {job.parent_job_id}.",
+            next_step=f"Get and send back the failed rows of job {job.mends_job_id}.",
         )
     if state.active:
         raise NotReady("The job is not finished.", next_step="Wait for it: until then more rows may fail.")
@@ -243,7 +243,7 @@ def children(session: Session, account_id: uuid.UUID, job_id: uuid.UUID) -> list
     """The jobs that were made of a job's fixed rows, newest first."""
     query = (
         select(Job.id, Job.state, Job.rows_total, Job.rows_failed)
-        .where(Job.parent_job_id == job_id, Job.account_id == account_id, Job.deleted_at.is_(None))
+        .where(Job.mends_job_id == job_id, Job.account_id == account_id, Job.deleted_at.is_(None))
         .order_by(Job.created_at.desc())
         .limit(20)
     )

@@ -219,7 +219,7 @@ class JobOut(BaseModel):
     )
     waiting_for: str | None = Field(description="Why nothing moves, if nothing does.")
     error: dict[str, Any] | None = Field(description="Why the job failed: code, what, next_step, row, line, column.")
-    parent_job_id: uuid.UUID | None = Field(description="The job whose failed rows this one mends.")
+    mends_job_id: uuid.UUID | None = Field(description="The job whose failed rows this one mends.")
     revision: int = Field(description="How often failed rows of this job were mended.")
     links: Links
 

@@ -8,9 +8,9 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import Flask, redirect, render_template, request, url_for
 
-from core.errors import EmobatchError, NotSignedIn
+from core.errors import EmobatchError, NotFound, NotSignedIn
 from core.results import ResultOptions
-from core.send_back import FixRequest, SentBack, children
+from core.send_back import FixRequest, SentBack, children, open_parent
 from core.table import Overrides
 from core.uploads import Accepted
 from web import downloads, intake, problems
@@ -77,7 +77,7 @@ def post_fixed_form(job_id: str) -> Any:
     """The form on the job's page, sent; a file that is refused is told why beside it."""
     try:
         accepted = _send_back(as_job_id(job_id), FixOptions())
-    except NotSignedIn:
+    except (NotFound, NotSignedIn):
         raise
     except EmobatchError as error:
         document = problems.of_error(error)
@@ -94,15 +94,18 @@ def mending_jobs(job_id: uuid.UUID) -> Any:
 
 def _send_back(parent_id: uuid.UUID, options: FixOptions) -> Accepted:
     account_id = require_account()
+    with state().db.transaction(account_id) as db:
+        open_parent(db, account_id, parent_id)  # before anything of the body is read
     with intake.patience():
-        filename, blocks = options.filename, intake.body()
+        filename, blocks, n_bytes = options.filename, intake.body(), request.content_length
         if request.mimetype == "multipart/form-data":
             form = FormStream(request.headers["Content-Type"], blocks)
-            filename, blocks = form.find_file(), form.file()
+            filename, blocks, n_bytes = form.find_file(), form.file(), None
         wanted = FixRequest(
             intake.plain_name(filename or "fixed.csv"),
             overrides=Overrides(encoding=options.encoding),
             idempotency_key=intake.idempotency_key(),
+            n_bytes=n_bytes,
             parent_id=parent_id,
         )
         taken = SentBack(state().db, state().storage, state().settings, state().model)

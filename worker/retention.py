@@ -71,7 +71,7 @@ def retire_jobs(db: Database, retention_days: int) -> None:
                 session,
                 """
                 DELETE FROM job WHERE id = :id AND deleted_at IS NOT NULL
-                    AND NOT EXISTS (SELECT FROM job child WHERE child.parent_job_id = :id)
+                    AND NOT EXISTS (SELECT FROM job child WHERE :id IN (child.parent_job_id, child.mends_job_id))
                 """,
                 values,
             )
@@ -133,7 +133,8 @@ def _doomed(db: Database) -> list[uuid.UUID]:
                 text("""
                 SELECT id FROM job
                 WHERE upload_id IS NOT NULL AND (deleted_at IS NOT NULL OR state = 'expired')
-                    OR deleted_at IS NOT NULL AND NOT EXISTS (SELECT FROM job child WHERE child.parent_job_id = job.id)
+                    OR deleted_at IS NOT NULL AND NOT EXISTS (
+                        SELECT FROM job child WHERE job.id IN (child.parent_job_id, child.mends_job_id))
                 ORDER BY created_at DESC LIMIT 100
                 """)
             )

@@ -88,9 +88,9 @@ def merge(session: Session, child_id: uuid.UUID) -> bool:
     """
     child = session.execute(
         text("""
-        SELECT c.parent_job_id AS parent, c.rows_ok, c.rows_skipped, c.rows_identical, c.label_counts, c.flag_counts,
+        SELECT c.mends_job_id AS parent, c.rows_ok, c.rows_skipped, c.rows_identical, c.label_counts, c.flag_counts,
             p.model_sha256
-        FROM job c JOIN job p ON p.id = c.parent_job_id
+        FROM job c JOIN job p ON p.id = c.mends_job_id
         WHERE c.id = :child AND p.state = 'completed_with_errors' AND p.deleted_at IS NULL
         """),
         {"child": child_id},

@@ -209,7 +209,7 @@ def finish(session: Session, job_id: uuid.UUID) -> JobState | None:
     """
     job = session.execute(
         text("""
-        SELECT ingest_state, rows_total, rows_ok, rows_skipped, rows_failed, chunks_total, chunks_done, parent_job_id
+        SELECT ingest_state, rows_total, rows_ok, rows_skipped, rows_failed, chunks_total, chunks_done, mends_job_id
         FROM job WHERE id = :job_id AND state = 'running' FOR NO KEY UPDATE
         """),
         {"job_id": job_id},
@@ -237,7 +237,7 @@ def finish(session: Session, job_id: uuid.UUID) -> JobState | None:
         "UPDATE job SET state = :state, finished_at = now() WHERE id = :job_id",
         {"job_id": job_id, "state": state},
     )
-    if job.parent_job_id:
+    if job.mends_job_id:
         merge(session, job_id)
     deliveries.announce(session, job_id)
     return state

@@ -8,7 +8,7 @@ import uuid
 
 import pytest
 
-from core import jobs, reruns
+from core import removal, reruns
 from core.errors import BadOption, LimitExceeded, NotFound, NotReady
 from core.registry import choose_model
 from core.results import ResultOptions, Results
@@ -102,7 +102,7 @@ def test_a_job_knows_the_others_of_its_upload(installation: Installation, two):
     with installation.web_db.transaction(installation.account_id) as session:
         (sibling,) = reruns.siblings(session, installation.account_id, two[0])
         assert (sibling.id, sibling.model_name) == (two[1], "other-model")
-        jobs.delete(session, installation.account_id, two[1])
+        removal.delete(session, installation.account_id, two[1])
         assert reruns.siblings(session, installation.account_id, two[0]) == []
 
 
@@ -110,7 +110,7 @@ def test_an_upload_stays_while_a_job_needs_it(installation: Installation, two):
     from worker.retention import retire_jobs
 
     with installation.web_db.transaction(installation.account_id) as session:
-        removed = jobs.delete(session, installation.account_id, two[0])
+        removed = removal.delete(session, installation.account_id, two[0])
     assert removed.upload_bytes == 0
     retire_jobs(installation.db, 30)
     assert len(emotions(installation, two[1], "emotion", "ekman")) == ROWS + 1

@@ -10,8 +10,9 @@ import uuid
 import pytest
 from sqlalchemy import text
 
-from core import jobs, removal
+from core import jobs, registry, removal
 from core.errors import ColumnsDiffer, Conflict, NoRows, NotAFailedRow, NotFound, NotReady
+from core.reruns import label_again
 from core.results import ResultOptions, Results, RowQuery
 from core.results.search import Needle
 from core.send_back import FixRequest, SentBack
@@ -302,3 +303,17 @@ def test_rows_of_other_widths_come_back_as_they_were(installation: Installation)
         (4, 5, "fine"),
     ]
     assert [line["row_status"] for line in lines] == ["ok: ragged", "empty", "ok", "ok"]
+
+
+def test_labelling_the_same_file_again_mends_nothing(installation, parent):
+    before = installation.status(parent)
+    with installation.web_db.transaction(installation.account_id) as session:
+        model = registry.choose_model(session, installation.model.sha256, installation.model.sha256)
+        again = label_again(session, installation.account_id, parent, model, installation.settings)
+    installation.run(BROKEN)
+    now = installation.status(parent)
+    assert (now.rows_ok, now.rows_failed, now.revision) == (before.rows_ok, before.rows_failed, 0)
+    assert installation.status(again).mends_job_id is None
+    delete(installation, parent)
+    assert installation.status(again).rows_failed == before.rows_failed
+    assert failed(installation, again)[1:]
