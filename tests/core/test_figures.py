@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sqlalchemy import text
 
-from core import jobs, own_taxonomies
+from core import own_taxonomies, removal
 from core.accounts import create_account
 from core.errors import BadOption, NotFound, NotReady
 from core.figures import FigureOptions, JobFigures, Progress, kept
@@ -243,7 +243,7 @@ def test_it_goes_with_the_job(installation, db, job_id, counts, how):
         assert session.scalar(text("SELECT count(*) FROM figure")) == 4
     with installation.web_db.transaction(installation.account_id) as session:
         if how == "deleted":
-            jobs.delete(session, installation.account_id, job_id)
+            removal.delete(session, installation.account_id, job_id)
         else:
             session.execute(text("UPDATE job SET finished_at = now() - interval '99 days', expires_at = NULL"))
     retire_jobs(db, 30)

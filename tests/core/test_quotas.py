@@ -7,7 +7,7 @@ import uuid
 import pytest
 from sqlalchemy import text
 
-from core import quotas
+from core import quotas, removal
 from core.errors import LimitExceeded, TooMany
 
 CSV = b"id,text\n1,a first sentence\n2,another sentence\n"
@@ -55,9 +55,7 @@ def test_use_is_what_the_ledger_says(installation):
     assert (found.active_jobs, found.rows_today) == (0, 2)
     assert 0 < found.day_left_s <= 86_400
     with installation.web_db.transaction(installation.account_id) as session:
-        from core import jobs
-
-        jobs.delete(session, installation.account_id, job_id)
+        removal.delete(session, installation.account_id, job_id)
     assert use(installation).rows_today == 2  # deleting a job gives no rows back
 
 
