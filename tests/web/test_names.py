@@ -11,7 +11,7 @@ from urllib.parse import unquote
 import pytest
 
 from tests.web.conftest import CSV
-from web.api.results import attachment
+from web.downloads import attachment
 from web.intake import plain_name
 
 PARTS = (
