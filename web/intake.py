@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import IO
 
 import structlog
-from flask import Flask, request
+from flask import Flask, g, request
 from werkzeug.exceptions import ClientDisconnected
 from werkzeug.wrappers import Response
 
@@ -33,6 +33,8 @@ BLOCK = 256 * 1024
 
 LINGER_S = 5.0
 LINGER_BYTES = 512 * 1024 * 1024
+STRANGERS_LINGER_BYTES = 64 * 1024 * 1024
+"""Of a sender who is not signed in: enough for an honest mistake."""
 
 DEFAULT_FILENAME = "upload.csv"
 
@@ -213,15 +215,16 @@ def install(app: Flask) -> None:
         sending = request.content_length or request.headers.get("Transfer-Encoding")
         if response.status_code >= 300 and sending and "gunicorn.socket" in request.environ:
             environ = request.environ
-            response.call_on_close(lambda: _drop_rest(environ["wsgi.input"], environ["gunicorn.socket"]))
+            most = STRANGERS_LINGER_BYTES if "principal" not in g else LINGER_BYTES
+            response.call_on_close(lambda: _drop_rest(environ["wsgi.input"], environ["gunicorn.socket"], most))
         return response
 
 
-def _drop_rest(stream: IO[bytes], sock: socket.socket) -> None:
+def _drop_rest(stream: IO[bytes], sock: socket.socket, most: int) -> None:
     deadline, dropped = time.monotonic() + LINGER_S, 0
     with suppress(Exception):
         sock.settimeout(1.0)
-        while time.monotonic() < deadline and dropped < LINGER_BYTES and (block := stream.read(BLOCK)):
+        while time.monotonic() < deadline and dropped < most and (block := stream.read(BLOCK)):
             dropped += len(block)
     with suppress(OSError):
         sock.settimeout(None)

@@ -6,11 +6,11 @@ import random
 import re
 import unicodedata
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_to_bytes
 
 import pytest
 
-from tests.web.conftest import CSV
+from tests.web.conftest import CSV, TOKEN
 from web.downloads import attachment
 from web.intake import plain_name
 
@@ -67,6 +67,23 @@ def payloads() -> list[str]:
     climbs += ("..%c0%af", "..%ef%bc%8f", "..%00/", "./../", "/../", ".%2e/", "%2e./", "\\..\\", "..%255c", "/./../")
     targets = ("etc/passwd", "proc/self/environ", "web/auth.py", "secrets.json", "windows/win.ini")
     return [climb * depth + target for climb in climbs for depth in (1, 3, 6, 9, 12) for target in targets]
+
+
+SECRETS = ("root:x:", "EMOBATCH_SECRET_KEY", "def require_principal", "[fonts]", "postgres_password")
+
+
+def test_five_hundred_paths_lead_nowhere(client):
+    assert len(payloads()) == len(set(payloads())) == 500
+    client.get(f"/sign-in?token={TOKEN}")
+    for number, payload in enumerate(payloads()):
+        place = ("/static/", "/static/swagger/", "/jobs/", "/api/v1/jobs/", "/", "/bootstrap/static/")[number % 6]
+        # As gunicorn gives it on: unquoted, byte for byte, whatever it looks like.
+        answer = client.get("/", environ_overrides={"PATH_INFO": unquote_to_bytes(place + payload).decode("latin-1")})
+        assert answer.status_code in (308, 400, 404), (place, payload, answer.status_code)
+        body = answer.data.decode("utf-8", "replace")
+        assert not any(secret in body for secret in SECRETS), (place, payload)
+        if "Location" in answer.headers:
+            assert answer.headers["Location"].startswith(("/", "http://localhost/")), payload
 
 
 @pytest.mark.parametrize("name", payloads()[::50])

@@ -12,11 +12,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from core.db import Database
 from tests.web.conftest import CSV, TOKEN
@@ -264,3 +266,22 @@ def test_a_log_line_tells_the_request_and_no_secret(server, program):
     assert '"event": "job accepted"' in log
     for secret in (TOKEN, "private", "Bearer"):
         assert secret not in log
+
+
+def test_an_anonymous_gigabyte_is_refused_at_its_beginning(server, db):
+    """The answer is there with 64 KiB sent; whoever goes on is cut off; nothing of it lies on disk."""
+    before = sorted(server.log.parent.rglob("*"))
+    lines = ["POST /api/v1/jobs HTTP/1.1", "Host: localhost", "Authorization: Bearer wrong"]
+    head = "\r\n".join([*lines, f"Content-Length: {1024**3}", "", ""])
+    sent = 64 * 1024
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as sock:
+        sock.sendall(head.encode() + bytes(sent))
+        assert b" 401 " in sock.recv(65_536).splitlines()[0]
+        with suppress(OSError):
+            while sent < 1024**3:
+                sock.sendall(bytes(256 * 1024))
+                sent += 256 * 1024
+    assert sent < 128 * 1024 * 1024
+    assert sorted(server.log.parent.rglob("*")) == before
+    with db.transaction() as session:
+        assert session.execute(text("SELECT count(*) FROM upload")).scalar_one() == 0
