@@ -26,6 +26,11 @@ Resolve = Callable[[str, int], list[str]]
 
 # Each carries an IPv4 address inside, and a gateway may well take it there: NAT64, its local form, 6to4, Teredo.
 _TRANSLATED = tuple(map(ipaddress.ip_network, ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")))
+_ISATAP = (0x00005EFE, 0x02005EFE)
+"""How an interface id begins that has one inside, too (RFC 5214)."""
+
+# Taken for public by Python 3.11: relays of 6to4 (RFC 7526), and what is for documentation (RFC 9637).
+_NOT_PUBLIC = tuple(map(ipaddress.ip_network, ("192.88.99.0/24", "3fff::/20")))
 
 _UNICAST = ipaddress.ip_network("2000::/3")  # all that has been given out of IPv6's public addresses (IANA)
 
@@ -43,6 +48,10 @@ def is_public(address: Address) -> bool:
             return is_public(address.ipv4_mapped)
         if address not in _UNICAST or address.scope_id or any(address in network for network in _TRANSLATED):
             return False
+        if (int(address) >> 32) & 0xFFFFFFFF in _ISATAP:
+            return False
+    if any(address in network for network in _NOT_PUBLIC):
+        return False
     return address.is_global and not address.is_multicast
 
 

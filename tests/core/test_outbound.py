@@ -27,6 +27,7 @@ PRIVATE = (
     # an IPv4 address inside
     *("::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:169.254.169.254", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe"),
     *("64:ff9b:1::1", "2002:7f00:1::", "2002:a00:1::", "2001:0:7f00:1::"),
+    *("2a00:1450::5efe:7f00:1", "2a00:1450::200:5efe:a00:1", "192.88.99.1", "3fff::1"),
 )
 
 # Names and spellings of this host and its like, as curl and browsers take them: what they mean is for the resolver.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 
 import pytest
@@ -26,7 +27,7 @@ def api_routes(app):
     for rule in app.url_map.iter_rules():
         if rule.rule.startswith("/api/") and rule.rule not in OPEN:
             for method in rule.methods - {"HEAD", "OPTIONS"}:
-                yield method, rule.rule.replace("<job_id>", str(uuid.uuid4()))
+                yield method, re.sub(r"<(?:int:)?\w+>", "1", rule.rule)
 
 
 def test_every_api_route_needs_somebody(app, client):

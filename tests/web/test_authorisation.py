@@ -47,7 +47,12 @@ ROW = 3
 """An empty one of `CSV`: nobody has to be asked about it."""
 GROUPS = [{"label": "cross", "members": ["anger"]}]
 
-FORM = {"data": {"file": "x"}, "content_type": "multipart/form-data"}
+FORM = {
+    "data": b'--edge\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n'
+    + CSV
+    + b"\r\n--edge--\r\n",
+    "content_type": "multipart/form-data; boundary=edge",
+}
 
 TUS = {"Tus-Resumable": "1.0.0", "Content-Type": "application/offset+octet-stream"}
 
