@@ -73,7 +73,7 @@ def choose_text_column(fmt: Format, records: Sequence[Sequence[str]], named: str
         reason = "its name says so"
     else:
         reason = "its cells are the longest texts"
-    return TextColumn(best.index, best.name, guessed=True, reason=reason)
+    return TextColumn(best.index, _shown(best.name), guessed=True, reason=reason)
 
 
 def _first_records(blocks: list[bytes], fmt: Format, n: int, *, complete: bool) -> list[Record]:
@@ -94,11 +94,16 @@ def _first_records(blocks: list[bytes], fmt: Format, n: int, *, complete: bool) 
 
 def _named(header: Sequence[str], named: str) -> TextColumn:
     if named in header:
-        return TextColumn(header.index(named), named, guessed=False, reason="you named it")
+        return TextColumn(header.index(named), _shown(named), guessed=False, reason="you named it")
     if named.isdecimal() and 1 <= int(named) <= len(header):
         index = int(named) - 1
-        return TextColumn(index, header[index], guessed=False, reason="you gave its number")
+        return TextColumn(index, _shown(header[index]), guessed=False, reason="you gave its number")
     raise UnknownColumn(f"There is no column {named!r}.", column=named, next_step=_listing(header))
+
+
+def _shown(name: str) -> str:
+    """A column's name for people to read, and for Postgres' JSON, which has no NUL. Found is a column by its index."""
+    return name.replace("\0", "␀")
 
 
 def _listing(header: Sequence[str]) -> str:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import codecs
 import csv
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,7 +85,7 @@ class Format:
             "quoting": self.quoting,
             "line_end": self.line_end,
             "has_header": self.has_header,
-            "header": list(self.header),
+            **_stored_names(self.header),
             "warnings": [warning.to_dict() for warning in self.warnings],
             "sep_line": self.sep_line,
         }
@@ -99,10 +100,26 @@ class Format:
             quoting=fields["quoting"],
             line_end=fields["line_end"],
             has_header=fields["has_header"],
-            header=tuple(fields["header"]),
+            header=_names(fields),
             warnings=tuple(Warning_.from_dict(warning) for warning in fields.get("warnings", ())),
             sep_line=fields.get("sep_line", False),
         )
+
+
+def _stored_names(header: Sequence[str]) -> dict[str, Any]:
+    """Column names as Postgres can store them: its JSON has no NUL, which is then written as a backslash and a 0."""
+    if not any("\0" in name for name in header):
+        return {"header": list(header)}
+    return {
+        "header": [name.replace("\\", "\\\\").replace("\0", "\\0") for name in header],
+        "header_escaped": True,
+    }
+
+
+def _names(fields: Mapping[str, Any]) -> tuple[str, ...]:
+    if not fields.get("header_escaped"):
+        return tuple(fields["header"])
+    return tuple(re.sub(r"\\(.)", lambda sign: "\0" if sign[1] == "0" else sign[1], name) for name in fields["header"])
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ class Warning_:  # noqa: N801 - `Warning` is a builtin
         """As stored with a job; `from_dict` is its inverse."""
         return {
             "code": self.code,
-            "message": self.message,
+            "message": self.message.replace("\0", "␀"),  # Postgres' JSON has no NUL
             "row": self.row,
             "line": self.line,
             "count": self.count,

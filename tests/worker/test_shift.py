@@ -341,3 +341,18 @@ def test_a_file_of_one_chunk_calls_nobody(installation: Installation):
     installation.accept(reviews(30))
     installation.run(chunk_records=40)
     assert installation.rung == []
+
+
+@pytest.mark.parametrize("header", [b"a\0b,text", b"a\\0b,te\0\\xt", b'"\0",\\\\0'])
+def test_a_header_with_nul_characters_comes_back_as_it_was(installation: Installation, header: bytes):
+    data = header + b"\n1,I love this\n"
+    job_id = installation.accept(data, text_column="2")
+    installation.run()
+    assert table(installation.csv(job_id))[0][:2] == table(data)[0]
+    assert installation.status(job_id).text_column["index"] == 1
+
+
+def test_a_guess_about_the_encoding_may_be_shown_with_a_nul(installation: Installation):
+    job_id = installation.accept(b"a,text\n1,caf\xe9 \0 au lait and a lot more of it\n", text_column="text")
+    installation.run()
+    assert installation.status(job_id).state is JobState.COMPLETED
