@@ -16,7 +16,9 @@ from xml.etree import ElementTree as Xml
 
 WIDTH = 520
 ROW = 28
-_NAMES, _FIGURES, _PAD = 126, 158, 8
+_FIGURES, _PAD = 158, 8
+_LETTER = 7.4
+"""Width of a letter of a name, on average and with something to spare."""
 _FONT = "system-ui, -apple-system, Segoe UI, Roboto, sans-serif"
 _INK, _QUIET, _TRACK, _PAGE, _LINE = "#1f2430", "#5b6275", "#eceef5", "#ffffff", "#c9cede"
 
@@ -80,7 +82,8 @@ def bars(
         most: the share at the right end; by default that of the furthest interval.
     """
     root, plot = _frame(name, title, f"{about} {_list(marks)}", len(marks))
-    left, width = _NAMES, WIDTH - _NAMES - _FIGURES
+    left = _names([mark.name for mark in marks])
+    width = WIDTH - left - _FIGURES
     furthest = max((mark.high for mark in marks), default=1.0)
     most = min(1.0, max(furthest, most or 0.0)) or 1.0
     if dots:
@@ -116,7 +119,8 @@ def stacks(name: str, title: str, about: str, legend: Sequence[tuple[str, str]],
     said = "; ".join(f"{part.name}: {_shares(legend, part)}" for part in parts)
     root, plot = _frame(name, title, f"{about} {said}", len(parts), above=lines * 22 + 6)
     _legend(plot, legend)
-    left, width = _NAMES, WIDTH - _NAMES - 90
+    left = _names([part.name for part in parts])
+    width = WIDTH - left - 90
     for number, part in enumerate(parts):
         y = _PAD + lines * 22 + 6 + number * ROW
         row = Xml.SubElement(plot, "g")
@@ -170,6 +174,11 @@ def _axis(plot: Xml.Element, left: float, width: float, most: float, rows: int) 
         )
         _text(plot, x, bottom + 11, f"{at:.0%}", "middle", _QUIET, "quiet-ink", size=11)
         at += step
+
+
+def _names(names: Sequence[str]) -> float:
+    """Room for the names on the left: as wide for most charts, so that they line up, and wider for long ones."""
+    return max(126.0, 18 + _LETTER * max((len(_short(name)) for name in names), default=0))
 
 
 def _legend_lines(labels: Sequence[str]) -> int:

@@ -143,7 +143,7 @@ def plain_name(given: str | None) -> str:
     """A file's name as it may be stored, shown and saved under, on any system.
 
     Without folders, control characters and what turns text around; neither hidden nor a device of Windows; of at most
-    255 bytes, of which the end is kept, since it says what the file is.
+    `MAX_NAME_BYTES`, of which the end is kept, since it says what the file is.
     """
     name = re.split(r"[/\\]", given or "")[-1]
     name = "".join(character for character in name if character.isprintable() and character != '"').strip(". ")

@@ -70,7 +70,7 @@ def inherited_environment() -> dict[str, str]:
 def _anywhere(model: str) -> str:
     """A model directory's path from the root; a name, which is the same everywhere, stays one."""
     path = Path(model.strip()).expanduser()
-    return str(path.absolute()) if len(path.parts) > 1 or path.exists() else str(path)
+    return str(path.absolute()) if os.sep in model or path.exists() else str(path)
 
 
 def _web(settings: Settings) -> Program:

@@ -240,4 +240,4 @@ def test_a_waiting_job_knows_its_place(page, ask, worker_alive):
     job_id = ask.upload()
     html = page(f"/jobs/{job_id}")
     assert "place 3 in the queue" in html
-    assert "2 unfinished jobs were here first." in html
+    assert "Waiting for its turn behind 2 jobs, all yours." in html
