@@ -21,7 +21,15 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
 FLAGS += ["--disable-component-update", "--disable-sync"]
 
 # An answer of ours that is an error, a request that a test cut off or a newer one replaced: the browser reports them.
-EXPECTED = ("status of 4", "status of 503", "net::ERR_", "htmx:sendError", "htmx:sendAbort", "htmx:afterRequest")
+EXPECTED = (
+    "status of 4",
+    "status of 503",
+    "Status Error Code 503",
+    "net::ERR_",
+    "htmx:sendError",
+    "htmx:sendAbort",
+    "htmx:afterRequest",
+)
 
 
 @pytest.fixture(scope="session")

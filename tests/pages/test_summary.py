@@ -111,7 +111,7 @@ def test_an_own_taxonomy_is_made_by_keyboard_and_used(page, job, keep):
     top = counts_of(page, "top")
     assert {label: sum(row["emotion"] == label for row in rows) for label in top} == top
     page.goto(job.split("/jobs/")[0] + "/taxonomies")
-    page.get_by_text("Delete …").click()
+    page.locator(".taxonomy", has_text="moods").get_by_text("Delete …").click()
     page.get_by_role("button", name="Delete moods").click()
     page.wait_for_selector("text=moods is deleted")
 

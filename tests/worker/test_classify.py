@@ -80,7 +80,7 @@ def test_trust_flags_are_stored_for_the_text_and_counted_with_those_of_the_logit
     rows = classify.rows_of(texts, max_text_chars=100, n_labels=28, scope=b"")
     assert rows.flags == [0, RowFlag.NOT_ENGLISH, RowFlag.NO_WORDS, 0]
     classify.score_rows(rows, NullScorer())
-    rows.logits[1], rows.logits[3] = -9, 0  # no trace of an emotion; all alike
+    rows.logits[1], rows.logits[3] = -9, 9  # no trace of an emotion; every one at once
     trusting = replace(model, trust=Trust(trace=-3.0, margin=0.0001))
     assert classify.summarise(rows, trusting).flag_counts == {
         "no_words": 1,
@@ -89,7 +89,7 @@ def test_trust_flags_are_stored_for_the_text_and_counted_with_those_of_the_logit
         "close": 1,
     }
     rows.fail(1, "no")
-    assert classify.summarise(rows, trusting).flag_counts == {"no_words": 1, "not_english": 1}
+    assert classify.summarise(rows, trusting).flag_counts == {"no_words": 1, "not_english": 1, "close": 1}
 
 
 def test_a_text_that_raises_fails_alone(storage, model):

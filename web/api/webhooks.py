@@ -26,7 +26,7 @@ from web.webhook_schemas import (
 
 TAG = {
     "name": "Webhooks",
-    "description": "Be told when a job ends, in the format of [Standard Webhooks](https://www.standardwebhooks.com).",
+    "description": "Be told when a job ends, in the format of Standard Webhooks (standardwebhooks.com).",
 }
 
 webhooks = APIBlueprint("webhooks", __name__, tag=TAG)

@@ -42,5 +42,5 @@ def test_labels_differ(engine: NullEngine):
 
 def test_a_worker_takes_it_when_told(make_settings: Callable[..., Settings], db: object):
     trace.prepare()
-    shift = open_shift(make_settings(engine="null"), trace.worker_id(1))
+    shift = open_shift(make_settings(engine="null"), trace.worker_id(1), lambda tickets: None)
     assert isinstance(shift.scorer, NullEngine)
