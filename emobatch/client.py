@@ -19,6 +19,7 @@ from core.errors import NotFound
 from emobatch.body import BLOCK, Progress, name_of
 from emobatch.connection import Connection, filename_of, read
 from emobatch.figures import VIEW, summary
+from emobatch.in_memory import InMemory
 from emobatch.job import AcceptedJob, Form, Job, JobPage, View
 from emobatch.output import Output
 from emobatch.query import given, job_path, yes_no
@@ -30,7 +31,7 @@ from emobatch.taxonomies import Taxonomies
 from emobatch.texts import TextLabels, batches, results_from
 
 
-class Client(RowReading):
+class Client(RowReading, InMemory):
     """One server, signed in to. Use it as a context manager, or `close` it.
 
     Every method raises the `core.errors` class that the server names, `emobatch.errors.Unreachable` if there was no

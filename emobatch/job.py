@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from core.errors import EmobatchError
 from core.states import JobState
+from emobatch.errors import JobStopped
 
 Form = Literal["csv", "spreadsheet", "jsonl", "parquet", "xlsx"]
 """The files that results come in."""
@@ -88,6 +89,18 @@ class Job:
         if self.started_at is None or self.finished_at is None:
             return None
         return (self.finished_at - self.started_at).total_seconds()
+
+    def with_result(self) -> Self:
+        """This job, if it ended with a result.
+
+        Raises:
+            EmobatchError: what it failed of; `JobStopped` if it was cancelled, has expired, or goes on.
+        """
+        if self.state in (JobState.COMPLETED, JobState.COMPLETED_WITH_ERRORS):
+            return self
+        raise self.error or JobStopped(
+            f"The job {self.id} is {self.state} and has no result.", next_step="Label the file again."
+        )
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Job:

@@ -11,8 +11,7 @@ from typing import Any, BinaryIO, Literal
 from core.errors import EmobatchError
 from core.states import JobState
 from emobatch.client import Client
-from emobatch.errors import JobStopped
-from emobatch.job import Form, Job, View
+from emobatch.job import Form, View
 from emobatch.output import Output
 from emobatch.progress import Display
 from emobatch.resumable import FROM_BYTES
@@ -67,7 +66,7 @@ def label(client: Client, task: Labelling, display: Display, again: Callable[[st
             job = client.wait(accepted.id, show)
     except KeyboardInterrupt:
         raise Interrupted(_cancel(client, accepted.id, display, again)) from None
-    _check(job)
+    job.with_result()
     try:
         with display.bytes("Receiving") as received:
             output = client.download_to(
@@ -89,15 +88,6 @@ def _unsent(source: Path | BinaryIO) -> str:
     if isinstance(source, Path) and source.stat().st_size >= FROM_BYTES:
         return f"{said} The same command goes on from where it was."
     return said
-
-
-def _check(job: Job) -> None:
-    """Raises what a job that ended without a result died of."""
-    if job.state in _GOOD:
-        return
-    raise job.error or JobStopped(
-        f"The job {job.id} is {job.state} and has no result.", next_step="Label the file again."
-    )
 
 
 def _cancel(client: Client, job_id: str, display: Display, again: Callable[[str, str], str]) -> str:

@@ -90,7 +90,8 @@ def write_csv(rows: Iterable[Row], file: TextIO) -> None:
         return
     own = list(first["cells"])
     added = [name for name in _ADDED if name in first] + [f"score_{label}" for label in first.get("scores", {})]
-    writer.writerow(_without_clashes(["row", *own, *added], own))
+    number, *names = free_names(["row", *added], own)
+    writer.writerow([number, *own, *names])
     for row in _chained(first, rows):
         scores = {f"score_{label}": score for label, score in row.get("scores", {}).items()}
         said = row | scores if isinstance(row, dict) else {**row, **scores}
@@ -120,13 +121,12 @@ def _chained(first: Row, rest: Iterator[Row]) -> Iterator[Row]:
     yield from rest
 
 
-def _without_clashes(names: Sequence[str], own: Sequence[str]) -> list[str]:
-    """The header: our names make room for the file's own."""
+def free_names(added: Iterable[str], own: Sequence[str]) -> list[str]:
+    """Names for our columns beside a file's own: with ``_2`` (``_3`` …) where it has a column of that name."""
     found, taken = [], set(own)
-    for at, name in enumerate(names):
-        is_own = 1 <= at <= len(own)
+    for name in added:
         again, free = 1, name
-        while not is_own and free in taken:
+        while free in taken:
             again += 1
             free = f"{name}_{again}"
         taken.add(free)
