@@ -56,7 +56,7 @@ def heartbeat(session: Session, worker_id: str, model_sha256: str, slots: int) -
     return session.execute(
         text("""
         INSERT INTO worker (id, models, slots) VALUES (:id, ARRAY[:model], :slots)
-        ON CONFLICT (id) DO UPDATE SET heartbeat = now(), slots = excluded.slots
+        ON CONFLICT (id) DO UPDATE SET heartbeat = now(), models = excluded.models, slots = excluded.slots
         RETURNING draining
         """),
         {"id": worker_id, "model": model_sha256, "slots": slots},
