@@ -8,6 +8,8 @@ Each error says what is wrong, where (data row and file line, column), and what 
     │   ├── NoRows                   nothing to label
     │   ├── NoTextColumn             no column of words, and none named
     │   ├── UnknownColumn            the named column is not there
+    │   ├── UnknownSheet             the workbook has no such sheet
+    │   ├── NoPreview                a kind of file that is looked at only once it is uploaded
     │   ├── EncodingFailed           bytes that the encoding does not allow
     │   ├── UnclosedQuote            end of file inside quotes
     │   ├── RecordTooLong            one record over the limit
@@ -149,6 +151,18 @@ class UnknownColumn(InputError):
     """The named text column is not in the header."""
 
     code = "unknown_column"
+
+
+class UnknownSheet(InputError):
+    """The named sheet is not in the workbook."""
+
+    code = "unknown_sheet"
+
+
+class NoPreview(InputError):
+    """A kind of file whose beginning says too little: it is looked at once it is uploaded."""
+
+    code = "no_preview"
 
 
 class EncodingFailed(InputError):

@@ -19,7 +19,7 @@ from core.db import Database
 from core.errors import StorageMissing
 from core.states import JobState, UploadState
 from core.storage import Storage
-from core.uploads import CANONICAL
+from core.upload_keys import CANONICAL
 
 
 class Kind(StrEnum):

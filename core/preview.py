@@ -11,8 +11,9 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from core.errors import InputError, LimitExceeded, NoTextColumn, UnclosedQuote, UnknownColumn
+from core.errors import InputError, LimitExceeded, NoPreview, NoTextColumn, UnclosedQuote, UnknownColumn
 from core.table import (
+    CONTAINERS,
     CheckResult,
     Format,
     Overrides,
@@ -25,8 +26,9 @@ from core.table import (
     detect,
     merge_warnings,
 )
-from core.table.canonical import transcoded
+from core.table.canonical import canonical_head
 from core.table.head import HEAD_BYTES, Head, read_head
+from core.table.nottext import TELLING_BYTES, kind_of
 from core.table.unpack import MAGIC, Unpacker
 
 PREVIEW_BYTES = HEAD_BYTES + 1
@@ -106,9 +108,14 @@ def preview(
     """
     whole = len(head) >= n_bytes
     source = _Source(head, whole)
+    if not head.startswith(MAGIC) and kind_of(head[:TELLING_BYTES], overrides.source) in CONTAINERS:
+        raise NoPreview(
+            "A workbook or a Parquet file is looked at once it is uploaded.",
+            next_step="Send it: the job's page shows what was found. A sheet or a column can be named in the options.",
+        )
     compression = "gzip" if head.startswith(MAGIC) else None
     text = read_head(source, compression)
-    check = _check(text, compression)
+    check = _check(text, compression, overrides.source)
     found = detect(source, check, overrides)
     if len(found.header) > max_columns:
         raise LimitExceeded(
@@ -152,9 +159,9 @@ class _Source:
         return block
 
 
-def _check(head: Head, compression: str | None) -> CheckResult:
+def _check(head: Head, compression: str | None, kind: str | None) -> CheckResult:
     """What `StreamCheck` says of the head, but for a character that the cut went through."""
-    checker = StreamCheck()
+    checker = StreamCheck(source=kind)
     checker.feed(head.data)
     check = checker.finish()
     if not head.complete and check.first_bad_byte is not None and check.first_bad_byte > len(head.data) - _CHARACTER:
@@ -164,7 +171,7 @@ def _check(head: Head, compression: str | None) -> CheckResult:
 
 def _read(head: Head, found: Format) -> tuple[list[Record], Sequence[Warning_], InputError | None, float]:
     """The head's whole records, what was odd about them, what stopped the reading, and their share of the head."""
-    canonical = b"".join(transcoded([head.data], found.encoding, complete=head.complete))
+    canonical, wrong = canonical_head(head, found)
     reader = RecordReader([canonical], found)
     records: list[Record] = []
     problem: InputError | None = None
@@ -172,7 +179,8 @@ def _read(head: Head, found: Format) -> tuple[list[Record], Sequence[Warning_], 
         records.extend(reader)
     except InputError as error:
         problem = error
-    if head.complete or not (problem is None or isinstance(problem, UnclosedQuote)):
+    problem = problem or wrong
+    if head.complete or wrong or not (problem is None or isinstance(problem, UnclosedQuote)):
         return records, reader.warnings, problem, _share(records, canonical)
     if problem is None:
         # Once more without the last record: what is odd about that one may be the cut.

@@ -90,6 +90,12 @@ class Settings(BaseSettings):
     """Of a compressed file, unpacked."""
     max_compression_ratio: int = 200
     """gzip reaches 1032:1 on zeros; real text stays under 20:1."""
+    max_container_bytes: int = 256 * MIB
+    """Of a workbook or a Parquet file: they are copied to a temporary file, and opened in a process of their own ..."""
+    convert_memory_bytes: int = 1536 * MIB
+    """... which may take so much memory: a workbook of a million cells takes some 150 MiB."""
+    convert_s: float = 240.0
+    """... and so long. Less than `task_limit_s`, which would end the worker's child."""
     max_rows: int = 10_000_000
     """Of one file."""
     max_columns: int = 10_000

@@ -11,11 +11,10 @@ from __future__ import annotations
 import hashlib
 import time
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from functools import partial
-from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -24,50 +23,25 @@ from core import idempotency, jobs, quotas, registry, tracing
 from core.db import Database
 from core.errors import BadGzip, EmobatchError, LimitExceeded, StorageMissing, Unavailable, UploadDamaged
 from core.failpoints import failpoint
+from core.job_request import Accepted as Accepted
+from core.job_request import JobRequest as JobRequest
 from core.ledger import changed
-from core.ledger.commits import to_json
 from core.model_directory import ModelDirectory
 from core.models import Job, Upload
 from core.settings import Settings
 from core.states import UploadState
 from core.storage import Storage
-from core.table import CheckResult, Format, Overrides, StreamCheck, TextColumn, choose_text_column, detect, preview
-
-CANONICAL = ".canonical"
-"""What the key of a canonical form has more than its upload's."""
-
-
-@dataclass(frozen=True)
-class JobRequest:
-    """What a user asks for with a file."""
-
-    filename: str
-    text_column: str | None = None
-    """Name, else 1-based number; None: guess."""
-    overrides: Overrides = field(default_factory=Overrides)
-    keep_days: int | None = None
-    """Days from its end until the job expires; None: `Settings.retention_days`."""
-    idempotency_key: str | None = None
-    model: str | None = None
-    """Name, ``name@version`` or hash of the version that labels it; None: the installation's."""
-    n_bytes: int | None = None
-    """How large the file is said to be."""
-
-    def fingerprint(self, sha256: str) -> str:
-        """Hash of everything that decides the job: the options and the body's `sha256`. The file's name does not."""
-        options: list[Any] = [self.text_column, sorted(asdict(self.overrides).items()), sha256]
-        options += [] if self.keep_days is None else [self.keep_days]
-        options += [] if self.model is None else [f"model {self.model}"]
-        return hashlib.sha256(to_json(options).encode()).hexdigest()
-
-
-@dataclass(frozen=True)
-class Accepted:
-    """A job that is promised: the answer to the request, the same each time it is repeated."""
-
-    job_id: uuid.UUID
-    answer: Mapping[str, Any]
-    repeated: bool = False
+from core.table import (
+    CONTAINERS,
+    CheckResult,
+    Format,
+    StreamCheck,
+    TextColumn,
+    choose_text_column,
+    detect,
+    preview,
+)
+from core.upload_keys import upload_key
 
 
 class Uploads:
@@ -162,7 +136,10 @@ class Uploads:
     ) -> CheckResult:
         settings = self._settings
         check = StreamCheck(
-            max_unpacked_bytes=settings.max_unpacked_bytes, max_compression_ratio=settings.max_compression_ratio
+            max_unpacked_bytes=settings.max_unpacked_bytes,
+            max_compression_ratio=settings.max_compression_ratio,
+            max_container_bytes=settings.max_container_bytes,
+            source=request.overrides.source,
         )
         renew_at = time.monotonic() + settings.upload_lease_s / 3
         received = 0
@@ -192,6 +169,9 @@ class Uploads:
     def _inspect(self, key: str, check: CheckResult, request: JobRequest) -> tuple[Format, TextColumn]:
         source = partial(self._storage.read_range, key)
         found = detect(source, check, request.overrides)
+        if found.source in CONTAINERS:
+            # Only a worker opens it. It then finds the column, named or not, as it is done here for other files.
+            return found, TextColumn(0, request.text_column or "", guessed=True, reason="to be found in the file")
         if len(found.header) > self._settings.max_columns:
             raise LimitExceeded(
                 f"The file has {len(found.header):,} columns; {self._settings.max_columns:,} are allowed.",
@@ -262,7 +242,7 @@ class Uploads:
             model_version=version,
             model_sha256=identity,
             needs_canonical=found.needs_canonical,
-            options={} if request.keep_days is None else {"keep_days": request.keep_days},
+            options=request.job_options(found),
         )
 
     def _abandon(self, account_id: uuid.UUID, upload_id: uuid.UUID, token: int) -> None:
@@ -284,16 +264,6 @@ def too_large(most: int) -> LimitExceeded:
         limit="upload_bytes",
         next_step="Split it, or compress it with gzip (.csv.gz).",
     )
-
-
-def upload_key(upload_id: uuid.UUID) -> str:
-    """Where an upload's bytes lie in storage."""
-    return f"uploads/{upload_id}"
-
-
-def canonical_key(upload_id: uuid.UUID) -> str:
-    """Where an upload's canonical UTF-8 form lies, if it has one."""
-    return upload_key(upload_id) + CANONICAL
 
 
 def _renew(session: Session, upload_id: uuid.UUID, token: int, lease_s: float) -> None:

@@ -87,12 +87,14 @@ class Client(RowReading, InMemory):
         encoding: str | None = None,
         header: bool | None = None,
         quoting: bool | None = None,
+        sheet: str | int | None = None,
+        file_type: str | None = None,
         keep_days: int | None = None,
         model: str | None = None,
         idempotency_key: str | None = None,
         progress: Progress | None = None,
     ) -> AcceptedJob:
-        """Uploads a CSV and makes a job of it. What is None, the server detects, and says what it took it for.
+        """Uploads a file and makes a job of it. What is None, the server detects, and says what it took it for.
 
         A file of 8 MiB or more goes on where it was when the connection breaks, also in another process that sends the
         same unchanged file within a day.
@@ -104,6 +106,8 @@ class Client(RowReading, InMemory):
             delimiter: one character, or ``tab``, ``none`` …
             header: whether the first record names the columns.
             quoting: whether ``"`` encloses cells.
+            sheet: of a workbook: name, else 1-based number.
+            file_type: ``csv``, ``jsonl``, ``parquet`` or ``xlsx``, where its first bytes are not to be trusted.
             keep_days: how long file and results are kept when the job is over; by default the server's.
             model: which model version labels it: name, ``name@version`` or hash; by default the server's.
             idempotency_key: by default a new one.
@@ -120,6 +124,8 @@ class Client(RowReading, InMemory):
             "encoding": encoding,
             "header": yes_no(header),
             "quoting": yes_no(quoting),
+            "sheet": sheet,
+            "file_type": file_type,
             "keep_days": keep_days,
             "model": model,
         }

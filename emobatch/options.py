@@ -81,6 +81,8 @@ def reading_options(command: Command) -> Command:
     @click.option("--header/--no-header", default=None, help="Whether the first line names the columns.")
     @click.option("--quoting/--no-quoting", default=None, help='Whether " encloses cells.')
     @click.option("--model", metavar="NAME[@VERSION]", help="Which model labels it; `emobatch models` lists them.")
+    @click.option("--sheet", metavar="NAME|NUMBER", help="Of a workbook. Default: the first that has cells.")
+    @click.option("--file-type", type=click.Choice(["csv", "jsonl", "parquet", "xlsx"]), help="Default: as it begins.")
     @wraps(command)
     def gathered(
         *arguments: Any,
@@ -90,6 +92,8 @@ def reading_options(command: Command) -> Command:
         header: bool | None,
         quoting: bool | None,
         model: str | None,
+        sheet: str | None,
+        file_type: str | None,
         **rest: Any,
     ) -> Any:
         reading = {
@@ -99,6 +103,8 @@ def reading_options(command: Command) -> Command:
             "header": header,
             "quoting": quoting,
             "model": model,
+            "sheet": sheet,
+            "file_type": file_type,
         }
         return command(*arguments, reading=reading, **rest)
 

@@ -14,6 +14,7 @@ from emobatch.progress import duration, row_figures
 DEFAULT_TAXONOMY = "ekman"
 TOP = 8
 """As many labels are counted in the summary; the commonest first."""
+_SOURCES = {"jsonl": "JSON lines", "parquet": "Parquet", "xlsx": "workbook"}
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe", " ": "space", "": "one column"}
 
 
@@ -132,6 +133,9 @@ def _format(fields: Mapping[str, Any]) -> str:
     found = fields.get("format") or {}
     if not found:
         return ""
+    if (source := found.get("source", "csv")) != "csv":
+        sheet = [f"sheet {found['sheet']!r}"] if found.get("sheet") else []
+        return ", ".join([_SOURCES.get(source, source), *sheet, *(["gzip"] if found.get("compression") else [])])
     delimiter = found["delimiter"]
     parts = [found["encoding"], _DELIMITERS.get(delimiter, f"delimiter {delimiter!r}")]
     parts += ["gzip"] if found.get("compression") else []

@@ -34,6 +34,7 @@ _STATE_WORDS = {
 }
 
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe", "": "none: one column", " ": "space"}
+_SOURCES = {"jsonl": "JSON lines", "parquet": "Parquet", "xlsx": "workbook (.xlsx)"}
 _LINE_ENDS = {"\n": "LF", "\r\n": "CRLF", "\r": "CR"}
 
 _ROUGH_UNITS = ((1, "s"), (60, "min"), (3_600, "h"), (86_400, "days"))
@@ -225,6 +226,17 @@ def facts_of(found: Mapping[str, Any] | None) -> list[tuple[str, str]]:
     if not found:
         return []
     packed = " (gzip)" if found["compression"] else ""
+    source = found.get("source", "csv")
+    if source != "csv":
+        sheet = [("Sheet", found["sheet"])] if found.get("sheet") else []
+        header = [("Columns", number(len(found["header"])))] if found["header"] else []
+        names = "yes" if found["has_header"] else "no: columns are numbered"
+        return [
+            ("Format", _SOURCES[source] + packed),
+            *sheet,
+            *([("Header", names)] if source == "xlsx" else []),
+            *header,
+        ]
     return [
         ("Encoding", f"{found['encoding']}{packed}"),
         ("Delimiter", delimiter(found["delimiter"])),

@@ -51,6 +51,10 @@ class CreateOptions(Query):
     encoding: Word | None = Field(default=None, description="`utf-8`, `utf-16`, `cp1252`, `shift_jis` …")
     header: YesNo | None = Field(default=None, description="Whether the first record names the columns.")
     quoting: YesNo | None = Field(default=None, description='`no`: the character `"` encloses nothing.')
+    file_type: Literal["csv", "jsonl", "parquet", "xlsx"] | None = Field(
+        default=None, description="What the file is, where its first bytes are not to be trusted. TSV is csv."
+    )
+    sheet: Word | None = Field(default=None, description="Of a workbook: the sheet's name, else its number from 1.")
     keep_days: int | None = Field(
         default=None, ge=1, le=3650, description="Days from the job's end until file and results are removed."
     )
@@ -67,6 +71,8 @@ class CreateOptions(Query):
             delimiter=self.delimiter,
             has_header=None if self.header is None else self.header == "yes",
             quoting=None if self.quoting is None else self.quoting == "yes",
+            source=self.file_type,
+            sheet=self.sheet,
         )
 
 

@@ -1,7 +1,7 @@
 """Cutting an upload into chunks: one pass, constant memory, in slices of a few seconds.
 
 A slice commits its chunks together with the offset where the next slice begins, so a killed ingest goes on from there.
-An upload that is not UTF-8, or is compressed, is first turned into a canonical UTF-8 CSV beside it.
+An upload that is not a CSV in UTF-8, or is compressed, is first turned into a canonical UTF-8 CSV beside it.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from core.errors import LimitExceeded, NoRows, UploadDamaged
@@ -16,7 +18,23 @@ from core.failpoints import failpoint
 from core.ledger import IngestLease, NewChunk, Slice
 from core.settings import Settings
 from core.storage import Storage
-from core.table import Format, RecordReader, Warning_, canonical_blocks, merge_warnings
+from core.table import (
+    CONTAINERS,
+    CheckResult,
+    Format,
+    JsonLines,
+    Overrides,
+    RecordReader,
+    TextColumn,
+    Warning_,
+    canonical_blocks,
+    canonical_format,
+    choose_text_column,
+    detect,
+    merge_warnings,
+    preview,
+)
+from worker.conversion import convert
 from worker.cutting import Cutter, Tail
 
 MAX_SLICE_CHUNKS = 4_000
@@ -110,31 +128,89 @@ def check_whole(storage: Storage, key: str, sha256: str, between: Callable[[], o
         raise UploadDamaged("The stored file has changed since it was uploaded.", next_step="Upload it again.")
 
 
+@dataclass(frozen=True)
+class Canonical:
+    """What was learnt by making the canonical form.
+
+    Attributes:
+        warnings: what was odd about the file.
+        format, text_column: where they were not known before.
+    """
+
+    warnings: tuple[Warning_, ...] = ()
+    format: Format | None = None
+    text_column: TextColumn | None = None
+
+
 def make_canonical(
-    storage: Storage, lease: IngestLease, settings: Settings, key: str, keep_on: Callable[[], bool]
-) -> None:
+    storage: Storage,
+    lease: IngestLease,
+    settings: Settings,
+    key: str,
+    keep_on: Callable[[], bool],
+    *,
+    text_column: str | None = None,
+    has_header: bool | None = None,
+) -> Canonical | None:
     """Turns the upload into canonical UTF-8 under `key`. Run twice it writes the same file twice.
 
     Args:
         keep_on: asked now and then; False stops, leaving nothing.
+        text_column: the column that the user named, where it is still to be found.
+        has_header: what the user says about the first row, where it is still to be looked at.
+
+    Returns:
+        None: stopped.
 
     Raises:
-        InputError: bytes that the encoding does not allow, or a damaged archive.
+        InputError: bytes that the encoding does not allow, a line that is no object, or a damaged archive.
         LimitExceeded: it unpacks to more than is allowed.
         Unavailable: the storage does not answer.
     """
     found = Format.from_dict(lease.source.format)
+    if found.source in CONTAINERS:
+        return _from_container(storage, lease, settings, key, keep_on, text_column, has_header)
+    lines = JsonLines(found.header)
     with storage.open(lease.source.upload_key) as packed, storage.stage(key) as staged:
         for block in canonical_blocks(
             packed,
             found,
             max_unpacked_bytes=settings.max_unpacked_bytes,
             max_compression_ratio=settings.max_compression_ratio,
+            lines=lines,
         ):
             staged.write(block)
             if not keep_on():
-                return
+                return None
         storage.commit(staged)
+    return Canonical(lines.warnings)
+
+
+def _from_container(
+    storage: Storage,
+    lease: IngestLease,
+    settings: Settings,
+    key: str,
+    keep_on: Callable[[], bool],
+    text_column: str | None,
+    said_header: bool | None,
+) -> Canonical | None:
+    """The same for a workbook or a Parquet file, whose header and text column are only known now."""
+    found = Format.from_dict(lease.source.format)
+    with storage.open(lease.source.upload_key) as packed, storage.stage(key) as staged:
+        made = convert(packed, found, settings, staged, keep_on)
+        if made is None:
+            return None
+        storage.commit(staged)
+    source = partial(storage.read_range, key)
+    utf8 = CheckResult("", 0, None, 0, utf8_valid=True)
+    # A user's word counts more than what the file says of itself, and that more than a guess.
+    has_header = made.has_header if said_header is None else said_header
+    read = detect(source, utf8, Overrides(encoding="utf-8", delimiter=",", has_header=has_header, quoting=True))
+    fmt = canonical_format(found.source, (*read.warnings, *made.warnings), header=read.header, sheet=made.sheet)
+    fmt = replace(fmt, has_header=read.has_header, first_line=made.first_line)
+    sample = [record.cells for record in preview(source, fmt, 200)]
+    return Canonical(format=fmt, text_column=choose_text_column(fmt, sample, text_column))
 
 
 def _too_many(settings: Settings) -> LimitExceeded:

@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from core.db import Database
 from core.ledger import changed
 from core.storage import Storage
-from core.uploads import canonical_key
+from core.upload_keys import canonical_key
 
 log = structlog.get_logger(__name__)
 

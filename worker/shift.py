@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import cached_property
 
 import structlog
@@ -20,7 +21,7 @@ from core.models import Job, Upload
 from core.settings import Settings
 from core.states import IngestState
 from core.storage import Storage, open_storage
-from core.uploads import canonical_key
+from core.upload_keys import canonical_key
 from core.workers import live_slots
 from worker import ingest, metrics, settle
 from worker.answering import Answering
@@ -122,8 +123,10 @@ class Shift:
             lease = ledger.claim_ingest(session, worker_id=self._worker_id, lease_s=self._settings.lease_s)
             if lease is None:
                 return False
-            warnings = session.get_one(Job, lease.source.job_id).warnings
-            sha256 = session.get_one(Upload, lease.upload_id).sha256
+            job = session.get_one(Job, lease.source.job_id)
+            warnings, named = job.warnings, job.options.get("text_column")
+            upload = session.get_one(Upload, lease.upload_id)
+            sha256, has_header = upload.sha256, upload.overrides.get("has_header")
         bound = log.bind(job_id=str(lease.source.job_id))
         span = tracing.span("ingest.slice", lease.source.traceparent, job_id=lease.source.job_id, first_row=lease.row)
         with self._heartbeat.holding(lease), span:
@@ -131,7 +134,7 @@ class Shift:
                 if sha256 and lease.source.key == lease.source.upload_key and lease.offset == 0:
                     ingest.check_whole(self._storage, lease.source.key, sha256, self._answering.glance)
                 if lease.state is IngestState.CONVERTING:
-                    self._convert(lease)
+                    self._convert(lease, named, has_header)
                     return True
                 cut = ingest.cut_slice(self._storage, lease, self._settings, warnings, between=self._answering.glance)
                 complete = self._commit_slice(lease, cut)
@@ -164,16 +167,27 @@ class Shift:
         if others > 0:
             self._ring(min(chunks, others))
 
-    def _convert(self, lease: IngestLease) -> None:
+    def _convert(self, lease: IngestLease, text_column: str | None, has_header: bool | None) -> None:
         key = canonical_key(lease.upload_id)
 
         def keep_on() -> bool:
             self._answering.glance()
             return not self._heartbeat.lost(lease)
 
-        ingest.make_canonical(self._storage, lease, self._settings, key, keep_on)
+        made = ingest.make_canonical(
+            self._storage, lease, self._settings, key, keep_on, text_column=text_column, has_header=has_header
+        )
+        if made is None:
+            raise StaleLease
         with self._db.transaction() as session:
-            ledger.commit_canonical(session, lease, key)
+            ledger.commit_canonical(
+                session,
+                lease,
+                key,
+                warnings=[warning.to_dict() for warning in made.warnings],
+                detected=made.format.to_dict() if made.format else None,
+                text_column=asdict(made.text_column) if made.text_column else None,
+            )
 
     def _commit_slice(self, lease: IngestLease, cut: ledger.Slice) -> bool:
         with self._db.transaction() as session:

@@ -16,7 +16,7 @@ from core.ledger import changed
 from core.pieces import PREFIX as PIECES
 from core.settings import Settings
 from core.storage import Storage
-from core.uploads import CANONICAL
+from core.upload_keys import CANONICAL
 from worker import metrics
 from worker.retention import remove_transfers, remove_uploads, retire_jobs
 

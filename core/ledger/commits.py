@@ -258,23 +258,44 @@ def commit_slice(session: Session, lease: IngestLease, cut: Slice) -> bool:
     return row.complete
 
 
-def commit_canonical(session: Session, lease: IngestLease, canonical_key: str) -> None:
+def commit_canonical(
+    session: Session,
+    lease: IngestLease,
+    canonical_key: str,
+    *,
+    warnings: Sequence[dict[str, Any]] = (),
+    detected: dict[str, Any] | None = None,
+    text_column: dict[str, Any] | None = None,
+) -> None:
     """Says where the canonical form of the upload lies; cutting begins with the next claim.
+
+    Args:
+        warnings: what was odd about the file.
+        detected, text_column: where they were not known before.
 
     Raises:
         StaleLease: as `commit_slice`.
     """
     session.execute(
-        text("UPDATE upload SET canonical_key = :key WHERE id = :id AND canonical_key IS NULL"),
-        {"key": canonical_key, "id": lease.upload_id},
+        text("""
+        UPDATE upload SET canonical_key = :key, detected = coalesce(CAST(:detected AS jsonb), detected)
+        WHERE id = :id AND canonical_key IS NULL
+        """),
+        {"key": canonical_key, "id": lease.upload_id, "detected": to_json(detected) if detected else None},
     )
     moved = changed(
         session,
         """
-        UPDATE job SET ingest_state = 'cutting', ingest_lease_until = NULL, ingest_worker_id = NULL, ingest_attempt = 0
+        UPDATE job SET ingest_state = 'cutting', ingest_lease_until = NULL, ingest_worker_id = NULL, ingest_attempt = 0,
+            warnings = CAST(:warnings AS jsonb), text_column = coalesce(CAST(:text_column AS jsonb), text_column)
         WHERE id = :job_id AND ingest_token = :token AND ingest_lease_until IS NOT NULL AND state = 'ingesting'
         """,
-        {"job_id": lease.source.job_id, "token": lease.token},
+        {
+            "job_id": lease.source.job_id,
+            "token": lease.token,
+            "warnings": to_json(list(warnings)),
+            "text_column": to_json(text_column) if text_column else None,
+        },
     )
     if not moved:
         raise StaleLease

@@ -149,7 +149,7 @@ class JobResults:
     def stem(self) -> str:
         """File name of the download, without its extension: ``reviews.labelled``."""
         name = PurePath(self._job.filename).name
-        for ending in (".gz", ".csv", ".txt", ".tsv"):
+        for ending in (".gz", ".csv", ".txt", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".xlsx", ".xlsm"):
             if name.lower().endswith(ending):
                 name = name[: -len(ending)]
         return f"{name or 'upload'}.labelled"

@@ -1,19 +1,22 @@
-"""CSV in and out: what a file is, where its records are, and how they are written back. Pure: no database, no web."""
+"""Tables in and out: what a file is, where its records are, and how they are written back. Pure."""
 
 from core.table.canonical import canonical_blocks
 from core.table.check import CheckResult, StreamCheck
 from core.table.columns import TextColumn, choose_text_column, preview
-from core.table.detect import detect
-from core.table.format import Format, Overrides
+from core.table.detect import canonical_format, detect
+from core.table.format import CONTAINERS, Format, Overrides
 from core.table.head import BinarySource
+from core.table.jsonl import JsonLines
 from core.table.output import OutputLayout, TableWriter
 from core.table.records import Record, RecordReader
 from core.table.warning import Warning_, merge_warnings
 
 __all__ = [
+    "CONTAINERS",
     "BinarySource",
     "CheckResult",
     "Format",
+    "JsonLines",
     "OutputLayout",
     "Overrides",
     "Record",
@@ -23,6 +26,7 @@ __all__ = [
     "TextColumn",
     "Warning_",
     "canonical_blocks",
+    "canonical_format",
     "choose_text_column",
     "detect",
     "merge_warnings",

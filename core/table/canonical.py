@@ -1,7 +1,8 @@
 """The canonical form of an upload: the same physical lines as uncompressed UTF-8 without a byte order mark.
 
-Chunks are byte ranges, so there must be one sequence of bytes that everyone means. An upload that is UTF-8 already is
-its own canonical form; any other is turned into it once, in constant memory.
+Chunks are byte ranges, so there must be one sequence of bytes that everyone means. An upload that is CSV in UTF-8
+already is its own canonical form; any other is turned into it once, in constant memory: JSON lines here, workbooks and
+Parquet by `worker.conversion`.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from __future__ import annotations
 import codecs
 from collections.abc import Iterable, Iterator
 
-from core.errors import EncodingFailed
-from core.table.format import Format
+from core.errors import EncodingFailed, InputError
+from core.table.format import JSONL, Format
+from core.table.head import Head
+from core.table.jsonl import JsonLines
 from core.table.lines import LineCounter
 from core.table.unpack import Unpacker
 
@@ -18,15 +21,21 @@ _BOM = codecs.BOM_UTF8
 
 
 def canonical_blocks(
-    blocks: Iterable[bytes], fmt: Format, *, max_unpacked_bytes: int = 2**34, max_compression_ratio: int = 200
+    blocks: Iterable[bytes],
+    fmt: Format,
+    *,
+    max_unpacked_bytes: int = 2**34,
+    max_compression_ratio: int = 200,
+    lines: JsonLines | None = None,
 ) -> Iterator[bytes]:
-    """Unpacks and transcodes the stored bytes of an upload.
+    """Unpacks and transcodes the stored bytes of an upload that is a text.
 
     Args:
         blocks: the upload, from its first byte to its last, in blocks of any size.
         fmt: its compression and its encoding.
         max_unpacked_bytes: cap on the text, for gzip.
         max_compression_ratio: cap on text bytes for each gzip byte.
+        lines: for JSON lines: what turns them into CSV, and afterwards knows what was odd.
 
     Yields:
         Non-empty blocks of UTF-8 without byte order mark; every line end is the one of the file.
@@ -35,12 +44,43 @@ def canonical_blocks(
         EncodingFailed: naming file line and byte offset (in the unpacked text) of bytes the encoding does not allow.
         UploadDamaged: broken or truncated gzip.
         LimitExceeded: gzip that unpacks to more than is allowed.
+        InputError: a line that is no JSON object.
     """
     if fmt.compression is not None:
         blocks = _unpacked(blocks, Unpacker(
             max_unpacked_bytes=max_unpacked_bytes, max_compression_ratio=max_compression_ratio
         ))  # fmt: skip
-    return transcoded(blocks, fmt.encoding)
+    text = transcoded(blocks, fmt.encoding)
+    return text if fmt.source != JSONL else _as_csv(text, lines or JsonLines(fmt.header))
+
+
+def canonical_head(head: Head, fmt: Format) -> tuple[bytes, InputError | None]:
+    """The first bytes of a text in canonical form, and what is wrong with the line they end before, if anything is.
+
+    Raises:
+        EncodingFailed: as `canonical_blocks`.
+    """
+    text = b"".join(transcoded([head.data], fmt.encoding, complete=head.complete))
+    if fmt.source != JSONL:
+        return text, None
+    if not head.complete:
+        text = text[: text.rfind(b"\n") + 1]
+    lines = JsonLines(fmt.header)
+    found: list[bytes] = []
+    try:
+        # A line at a time: those before one that is wrong are shown.
+        found.extend(lines.feed(line + b"\n") for line in text.rstrip(b"\n").split(b"\n"))
+    except InputError as error:
+        return b"".join(found), error
+    return b"".join(found), None
+
+
+def _as_csv(text: Iterable[bytes], lines: JsonLines) -> Iterator[bytes]:
+    for block in text:
+        if data := lines.feed(block):
+            yield data
+    if data := lines.finish():
+        yield data
 
 
 def transcoded(blocks: Iterable[bytes], encoding: str, *, complete: bool = True) -> Iterator[bytes]:

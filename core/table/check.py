@@ -11,8 +11,10 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from core.errors import LimitExceeded
+from core.table.format import CSV, PARQUET, XLSX
 from core.table.lines import LineCounter
-from core.table.nottext import TELLING_BYTES, refuse_if_not_text
+from core.table.nottext import TELLING_BYTES, kind_of
 from core.table.unpack import MAGIC, Unpacker
 
 _PIECE = 1024 * 1024
@@ -33,6 +35,7 @@ class CheckResult:
         first_bad_byte: offset in the unpacked text of the first byte that is not UTF-8.
         first_bad_line: the file line it stands in, from 1.
         sample: up to 64 KiB of text around that byte, for the encoding to be guessed from; empty if there is none.
+        source: what the file is: one of `core.table.format.SOURCES`.
     """
 
     sha256: str
@@ -43,6 +46,7 @@ class CheckResult:
     first_bad_byte: int | None = None
     first_bad_line: int | None = None
     sample: bytes = b""
+    source: str = CSV
 
 
 class StreamCheck:
@@ -51,9 +55,18 @@ class StreamCheck:
     Args:
         max_unpacked_bytes: cap on the text, for gzip.
         max_compression_ratio: cap on text bytes for each gzip byte.
+        max_container_bytes: cap on a workbook or a Parquet file.
+        source: what the user says the file is.
     """
 
-    def __init__(self, *, max_unpacked_bytes: int = 2**34, max_compression_ratio: int = 200) -> None:
+    def __init__(
+        self,
+        *,
+        max_unpacked_bytes: int = 2**34,
+        max_compression_ratio: int = 200,
+        max_container_bytes: int = 2**34,
+        source: str | None = None,
+    ) -> None:
         self._hash = hashlib.sha256()
         self._n_bytes = 0
         self._unpacker = Unpacker(max_unpacked_bytes=max_unpacked_bytes, max_compression_ratio=max_compression_ratio)
@@ -61,15 +74,18 @@ class StreamCheck:
         self._compressed: bool | None = None  # not known before two bytes have come
         self._utf8 = _Utf8Check()
         self._head = b""
-        self._judged = False
+        self._max_container = max_container_bytes
+        self._given = source
+        self._source: str | None = None  # not known before enough bytes have come
 
     def feed(self, block: bytes) -> None:
         """Takes the next block, of any size.
 
         Raises:
-            NotText: the file is no text table.
+            NotText: the file is no table.
+            BadOption: it is not what the user says.
             UploadDamaged: it is gzip, and broken.
-            LimitExceeded: it is gzip, and unpacks to more than is allowed.
+            LimitExceeded: it is gzip, and unpacks to more than is allowed; or a container that is too large.
         """
         self._hash.update(block)
         self._n_bytes += len(block)
@@ -88,8 +104,8 @@ class StreamCheck:
             self._unpacker.finish()
         elif self._first:
             self._check_text(self._first)
-        if not self._judged:
-            refuse_if_not_text(self._head)
+        if self._source is None:
+            self._judge()
         utf8 = self._utf8
         utf8.finish()
         return CheckResult(
@@ -101,6 +117,7 @@ class StreamCheck:
             first_bad_byte=utf8.bad_byte,
             first_bad_line=utf8.bad_line,
             sample=utf8.sample,
+            source=self._source or CSV,
         )
 
     def _text(self, block: bytes) -> Iterator[bytes]:
@@ -113,12 +130,21 @@ class StreamCheck:
                 yield block[start : start + _PIECE]
 
     def _check_text(self, piece: bytes) -> None:
-        if not self._judged:
+        if self._source is None:
             self._head += piece[: TELLING_BYTES - len(self._head)]
             if len(self._head) == TELLING_BYTES:
-                refuse_if_not_text(self._head)
-                self._judged = True
+                self._judge()
+        if self._source in (XLSX, PARQUET):
+            if self._n_bytes > self._max_container:
+                raise LimitExceeded(
+                    f"A workbook or Parquet file may have {self._max_container:,} bytes.",
+                    next_step="Save the table as CSV and send that, also compressed with gzip.",
+                )
+            return
         self._utf8.feed(piece)
+
+    def _judge(self) -> None:
+        self._source = kind_of(self._head, self._given, packed=bool(self._compressed))
 
 
 class _Utf8Check:

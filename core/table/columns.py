@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.errors import NoTextColumn, UnclosedQuote, UnknownColumn
-from core.table.canonical import transcoded
+from core.table.canonical import canonical_head
 from core.table.format import Format
-from core.table.head import BinarySource, read_head
+from core.table.head import BinarySource, Head, read_head
 from core.table.names import names_a_text
 from core.table.records import MAX_RECORD_BYTES, Record, RecordReader
 from core.table.values import Kind, kind
@@ -38,10 +38,10 @@ def preview(source: BinarySource, fmt: Format, n: int = 20) -> list[Record]:
         UnclosedQuote, RecordTooLong, EncodingFailed: met on the way, as by `RecordReader`.
     """
     head = read_head(source, fmt.compression)
-    records = _first_records([head.data], fmt, n, complete=head.complete)
+    records = _first_records(head, fmt, n)
     if not records and not head.complete:
         head = read_head(source, fmt.compression, 4 * MAX_RECORD_BYTES)
-        records = _first_records([head.data], fmt, n, complete=head.complete)
+        records = _first_records(head, fmt, n)
     return records
 
 
@@ -76,8 +76,10 @@ def choose_text_column(fmt: Format, records: Sequence[Sequence[str]], named: str
     return TextColumn(best.index, _shown(best.name), guessed=True, reason=reason)
 
 
-def _first_records(blocks: list[bytes], fmt: Format, n: int, *, complete: bool) -> list[Record]:
-    reader = RecordReader(transcoded(blocks, fmt.encoding, complete=complete), fmt)
+def _first_records(head: Head, fmt: Format, n: int) -> list[Record]:
+    text, problem = canonical_head(head, fmt)
+    complete = head.complete and problem is None
+    reader = RecordReader([text], fmt)
     records: list[Record] = []
     try:
         for record in reader:
@@ -89,6 +91,8 @@ def _first_records(blocks: list[bytes], fmt: Format, n: int, *, complete: bool) 
         if complete:
             raise
         return records
+    if problem and not records:
+        raise problem
     return records if complete else records[:-1]
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from core.errors import NoRows, RecordTooLong
-from core.table.canonical import transcoded
+from core.table.canonical import canonical_head, transcoded
 from core.table.check import CheckResult
 from core.table.delimiter import Dialect, Parsed, find_dialect
 from core.table.encoding import find_encoding
-from core.table.format import Format, Overrides
+from core.table.format import JSONL, PARQUET, XLSX, Format, Overrides
 from core.table.head import HEAD_BYTES, BinarySource, Head, read_head
 from core.table.header import find_header, header_warnings
+from core.table.jsonl import MAX_LINE_BYTES, header_of
 from core.table.lines import text_lines
 from core.table.nottext import refuse_if_not_text
 from core.table.records import MAX_RECORD_BYTES
@@ -48,14 +50,19 @@ def detect(source: BinarySource, check: CheckResult, overrides: Overrides) -> Fo
         overrides: what the user says; wins over anything detected.
 
     Raises:
-        NotText: a workbook, an image, an archive …
+        NotText: an image, an archive …
         NoRows: nothing, or nothing but a header.
         EncodingFailed: not the encoding that the user or the file's byte order mark names; or UTF-8 but for some bytes.
         RecordTooLong: the first record does not end.
         UploadDamaged: broken gzip.
     """
+    kind = overrides.source or check.source
+    if kind in (XLSX, PARQUET):
+        return _unread(kind, overrides)
     head = read_head(source, check.compression)
     refuse_if_not_text(head.data)
+    if kind == JSONL:
+        return _json_lines(source, head, check, overrides)
     text = _HeadText(head, check, overrides)
     if len(text.dialect.records) < 2 and not head.complete:
         head = read_head(source, check.compression, _LONG_HEAD_BYTES)
@@ -95,6 +102,41 @@ def detect(source: BinarySource, check: CheckResult, overrides: Overrides) -> Fo
         warnings=(*text.warnings, *warnings),
         sep_line=text.sep_line,
     )
+
+
+def canonical_format(source: str, warnings: Sequence[Warning_] = (), **fields: Any) -> Format:
+    """The format of the canonical CSV that something else was turned into."""
+    return Format(
+        compression=None,
+        encoding="utf-8",
+        delimiter=",",
+        quoting=True,
+        line_end="\n",
+        has_header=True,
+        warnings=tuple(warnings),
+        source=source,
+        **fields,
+    )
+
+
+def _unread(kind: str, overrides: Overrides) -> Format:
+    """Of a container, before the worker has opened it."""
+    return canonical_format(kind, header=(), sheet=overrides.sheet, first_line=0)
+
+
+def _json_lines(source: BinarySource, head: Head, check: CheckResult, overrides: Overrides) -> Format:
+    if not head.complete and b"\n" not in head.data:
+        head = read_head(source, check.compression, MAX_LINE_BYTES + HEAD_BYTES)
+    found = find_encoding(head, check, overrides.encoding)
+    text = b"".join(transcoded([head.data], found.encoding, complete=head.complete)).decode()
+    lines = text.split("\n")
+    header = header_of(lines if head.complete else lines[:-1] or lines)
+    fmt = canonical_format(JSONL, found.warnings, header=header, first_line=0)
+    fmt = replace(fmt, compression=check.compression, encoding=found.encoding)
+    if not header:
+        _, problem = canonical_head(head, fmt)
+        raise problem or NoRows("The file has no JSON object with a key.", next_step="Send one on a line of its own.")
+    return fmt
 
 
 @dataclass(init=False)

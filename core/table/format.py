@@ -16,6 +16,12 @@ from typing import Any
 from core.errors import BadOption
 from core.table.warning import Warning_
 
+CSV, JSONL, PARQUET, XLSX = SOURCES = ("csv", "jsonl", "parquet", "xlsx")
+"""What an upload may be: text whose lines are records (TSV too), or something that is turned into such a text."""
+
+CONTAINERS = (PARQUET, XLSX)
+"""Those that only a worker opens, in a process of its own."""
+
 UNSPLIT = "\uffff"
 """Given to `csv` as the delimiter of a one-column file: a noncharacter, which by definition no text contains."""
 
@@ -49,6 +55,10 @@ class Format:
         header: the first record verbatim, or ``column_1`` … where there is none.
         warnings: what the user should know.
         sep_line: the first line is Excel's ``sep=;``, which is not a record.
+        source: one of `SOURCES`. All else here is about the canonical CSV where that is not ``"csv"``.
+        sheet: of a workbook: the one that was read, or before that the one that is wanted.
+        first_line: where the canonical form begins in the file as it was sent: the row of a sheet, the line of a file.
+            0 where it has a header that the file has not.
     """
 
     compression: str | None
@@ -60,6 +70,9 @@ class Format:
     header: tuple[str, ...]
     warnings: tuple[Warning_, ...] = ()
     sep_line: bool = False
+    source: str = CSV
+    sheet: str | None = None
+    first_line: int = 1
 
     @property
     def n_columns(self) -> int:
@@ -68,8 +81,8 @@ class Format:
 
     @property
     def needs_canonical(self) -> bool:
-        """True if the stored bytes are not already uncompressed UTF-8, with or without BOM."""
-        return self.compression is not None or self.encoding not in ("utf-8", "utf-8-sig")
+        """True if the stored bytes are not already CSV in uncompressed UTF-8, with or without BOM."""
+        return self.source != CSV or self.compression is not None or self.encoding not in ("utf-8", "utf-8-sig")
 
     @property
     def reader_args(self) -> dict[str, Any]:
@@ -88,6 +101,9 @@ class Format:
             **_stored_names(self.header),
             "warnings": [warning.to_dict() for warning in self.warnings],
             "sep_line": self.sep_line,
+            "source": self.source,
+            "sheet": self.sheet,
+            "first_line": self.first_line,
         }
 
     @classmethod
@@ -103,6 +119,9 @@ class Format:
             header=_names(fields),
             warnings=tuple(Warning_.from_dict(warning) for warning in fields.get("warnings", ())),
             sep_line=fields.get("sep_line", False),
+            source=fields.get("source", CSV),
+            sheet=fields.get("sheet"),
+            first_line=fields.get("first_line", 1),
         )
 
 
@@ -132,17 +151,23 @@ class Overrides:
             ``tab`` (also ``\\t`` spelt out), ``pipe``, ``none`` (one column).
         has_header: whether the first record names the columns.
         quoting: whether ``"`` encloses cells.
+        source: what the file is, one of `SOURCES`.
+        sheet: of a workbook: name, else number from 1.
 
     Raises:
-        BadOption: on construction, for an unknown encoding or an impossible delimiter.
+        BadOption: on construction, for an unknown encoding or source, or an impossible delimiter.
     """
 
     encoding: str | None = None
     delimiter: str | None = None
     has_header: bool | None = None
     quoting: bool | None = None
+    source: str | None = None
+    sheet: str | None = None
 
     def __post_init__(self) -> None:
+        if self.source is not None and self.source not in SOURCES:
+            raise BadOption(f"file_type={self.source!r} is unknown.", next_step=f"Use one of {', '.join(SOURCES)}.")
         if self.encoding is not None:
             object.__setattr__(self, "encoding", codec_name(self.encoding))
         if self.delimiter is not None:

@@ -1,6 +1,6 @@
-"""Uploads that are no text table, recognised from their first bytes.
+"""What a file is, told from its first bytes: one of the kinds that are read, or something that is no table.
 
-A workbook or a picture read as CSV gives rows of rubbish; said early, with the way out, it costs the user a second.
+A document or a picture read as CSV gives rows of rubbish; said early, with the way out, it costs the user a second.
 """
 
 from __future__ import annotations
@@ -8,7 +8,8 @@ from __future__ import annotations
 import codecs
 import re
 
-from core.errors import NotText
+from core.errors import BadOption, NotText
+from core.table.format import CSV, JSONL, PARQUET, XLSX
 from core.table.utf16 import utf16_without_bom
 
 TELLING_BYTES = 4096
@@ -19,14 +20,18 @@ _EXPORT = "Export the table as CSV (UTF-8) and send that."
 _UNPACK = "Unpack it and send the CSV itself, or compress that with gzip (.csv.gz)."
 
 _MAGIC: tuple[tuple[bytes, str, str], ...] = (
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Microsoft Office file (.xls, .doc)", _SAVE_AS_CSV),
+    (
+        b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+        "an old Microsoft Office file (.xls, .doc), or a workbook that is protected by a password",
+        "Save it as .xlsx or CSV, without a password.",
+    ),
     (b"%PDF-", "a PDF", _EXPORT),
     (b"{\\rtf", "a rich text document", _SAVE_AS_CSV),
     (b"\x89PNG\r\n", "a PNG image", _EXPORT),
     (b"\xff\xd8\xff", "a JPEG image", _EXPORT),
     (b"GIF87a", "a GIF image", _EXPORT),
     (b"GIF89a", "a GIF image", _EXPORT),
-    (b"PAR1", "a Parquet file", _EXPORT),
+    (b"PARE", "an encrypted Parquet file", _EXPORT),
     (b"ARROW1", "an Arrow file", _EXPORT),
     (b"Obj\x01", "an Avro file", _EXPORT),
     (b"\x89HDF\r\n", "an HDF5 file", _EXPORT),
@@ -40,18 +45,63 @@ _MAGIC: tuple[tuple[bytes, str, str], ...] = (
     (b"\x7fELF", "a program", _EXPORT),
 )
 _WORKBOOKS = (
-    (b"xl/", "an Excel workbook (.xlsx)"),
     (b"opendocument.spreadsheet", "an OpenDocument spreadsheet (.ods)"),
     (b"word/", "a Word document (.docx)"),
-    (b"[Content_Types].xml", "a Microsoft Office file"),
-    (b"_rels/", "a Microsoft Office file"),
+    (b"ppt/", "a presentation (.pptx)"),
 )
+# What a workbook begins with, whichever of its parts comes first; what else could, the worker will notice.
+_XLSX = (b"xl/", b"[Content_Types].xml", b"_rels/", b"docProps/")
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _MARKUP = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:(?P<html>!doctype\s+html|html[\s>])|\?xml\s)", re.IGNORECASE)
-_JSON = re.compile(rb'(?:\xef\xbb\xbf)?\s*(?:\{\s*(?:"[^"\r\n]*"\s*:|\})|\[\s*\{\s*")')
+_OBJECT = re.compile(rb'(?:\xef\xbb\xbf)?\s*\{\s*(?:"(?:[^"\\\r\n]|\\.)*"\s*:|\})')
+_ARRAY = re.compile(rb'(?:\xef\xbb\xbf)?\s*\[\s*\{\s*"')
 # Everything below space that no text file holds as layout: not tab, LF, VT, FF, CR, nor ESC (ISO-2022 text has it).
 _CONTROLS = bytes(code for code in range(32) if code not in b"\t\n\v\f\r\x1b")
 _FEW = 4
 """So few control bytes are dirt in a text, however short it is."""
+
+
+def kind_of(head: bytes, given: str | None = None, *, packed: bool = False) -> str:
+    """What a file is.
+
+    Args:
+        head: its first bytes, unpacked if it was gzip; `TELLING_BYTES` of them are enough.
+        given: what the user says it is.
+        packed: whether it was gzip.
+
+    Returns:
+        One of `core.table.format.SOURCES`.
+
+    Raises:
+        NotText: it is none of these; saying what it looks like, and what to do about it.
+        BadOption: it is not what the user says.
+    """
+    found = _container(head)
+    if found and packed:
+        raise NotText("This is a workbook or Parquet file within gzip.", next_step="Send it as it is: it is packed.")
+    if given in (XLSX, PARQUET) and found != given:
+        raise BadOption(f"The file does not begin as a file of type {given} does.", next_step="Leave file_type out.")
+    if found:
+        if given not in (None, found):
+            raise BadOption(f"The file is of type {found}, not {given}.", next_step="Leave file_type out.")
+        return found
+    if given is not None:
+        if given == CSV and _OBJECT.match(head):
+            return CSV
+        refuse_if_not_text(head)
+        return given
+    if _OBJECT.match(head):
+        return JSONL
+    refuse_if_not_text(head)
+    return CSV
+
+
+def _container(head: bytes) -> str | None:
+    if head.startswith(b"PAR1"):
+        return PARQUET
+    if head.startswith(_ZIP) and any(name in head for name in _XLSX):
+        return None if any(name in head for name, _ in _WORKBOOKS) else XLSX
+    return None
 
 
 def refuse_if_not_text(head: bytes) -> None:
@@ -77,7 +127,7 @@ def refuse_if_not_text(head: bytes) -> None:
 
 
 def _by_magic(head: bytes) -> tuple[str, str] | None:
-    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+    if head.startswith(_ZIP):
         for name, what in _WORKBOOKS:
             if name in head:
                 return what, _SAVE_AS_CSV
@@ -90,8 +140,8 @@ def _by_magic(head: bytes) -> tuple[str, str] | None:
     markup = _MARKUP.match(head)
     if markup:
         return ("a web page (HTML)" if markup["html"] else "an XML file"), _SAVE_AS_CSV
-    if _JSON.match(head):
-        return "JSON", _EXPORT
+    if _ARRAY.match(head):
+        return "a JSON array", "Make it JSON lines, an object a line, as `jq -c .[]` does."
     return None
 
 

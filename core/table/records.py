@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import accumulate, chain
 
 from core.errors import EncodingFailed, InputError, RecordTooLong, UnclosedQuote
-from core.table.format import Format
+from core.table.format import CSV, Format
 from core.table.lines import LineSplitter
 from core.table.quotes import has_stray_quote, looks_swallowed, opening_line
 from core.table.warning import Warning_, WarningCounter
@@ -31,6 +31,7 @@ _STRAY = (
 )
 _SHORT = "This row has fewer cells than the header; the missing ones are taken as empty."
 _LONG = "This row has more cells than the header; the additional ones are kept, after the added columns."
+_MORE = "This object has keys that the first ones have not; they are kept as JSON, after the added columns."
 _NUL = "This row contains NUL characters; they are kept."
 
 
@@ -55,6 +56,8 @@ class Record:
 
 class RecordReader:
     """Iterates over the records of a canonical file, from its start or from any record boundary.
+
+    Of a canonical form that was made of something else, `line` is where a record stood in that: one for each record.
 
     At the start of the file (`offset` 0) a byte order mark, Excel's ``sep=`` line and the header are read over.
     Physical lines that hold nothing but their line end are no records, and are counted. Memory is constant.
@@ -87,6 +90,8 @@ class RecordReader:
         self.offset = offset
         self.row = row
         self.line = line
+        self._made = fmt.source != CSV
+        self._at_line = line  # the physical one, which is `line` itself in a file that is CSV
         self.n_blank = 0
         self._blocks = iter(blocks)
         self._fmt = fmt
@@ -94,6 +99,8 @@ class RecordReader:
         self._counter = WarningCounter()
         self._in_header = offset == 0 and fmt.has_header
         self._at_start = offset == 0
+        if self._made and self._at_start:
+            self.line = fmt.first_line
         # The lines handed to `csv` last: their bytes, where each ends, and how many were handed over before them.
         self._lines: list[bytes] = []
         self._ends = [offset]
@@ -121,20 +128,21 @@ class RecordReader:
         try:
             for cells in parser:
                 taken_before, taken = taken, parser.line_num
-                start, line = self.offset, self.line
+                start, line, at_line = self.offset, self.line, self._at_line
                 end = self._ends[taken - self._n_before]
                 # The rare cases, in one test: this loop is what limits the speed of ingest.
                 if (
                     len(cells) != width
                     or taken - taken_before > 1
-                    or line <= self._last_nul_line
+                    or at_line <= self._last_nul_line
                     or end - start > limit
                     or self._exhausted
                     or self._in_header
                 ):
                     self._examine(cells, end, taken, taken_before)
                 self.offset = end
-                self.line = self._first_line + taken
+                self._at_line = self._first_line + taken
+                self.line = line + 1 if self._made else self._at_line
                 if not cells:
                     self.n_blank += 1
                 elif self._in_header:
@@ -174,7 +182,7 @@ class RecordReader:
         if self._at_start:
             self._at_start = False
             begin += self._skip_preamble(lines)
-        n_open = self._n_before + len(self._lines) - (self.line - self._first_line)
+        n_open = self._n_before + len(self._lines) - (self._at_line - self._first_line)
         if n_open:
             self._earlier = (self._earlier + self._lines)[-n_open:]
         else:
@@ -195,6 +203,7 @@ class RecordReader:
         if self._fmt.sep_line:
             skipped += len(lines.pop(0))
             self._first_line += 1
+            self._at_line += 1
             self.line += 1
         self.offset += skipped
         return skipped
@@ -206,14 +215,14 @@ class RecordReader:
         if not cells:
             return
         n_lines = taken - taken_before
-        if n_lines > 1 or self._exhausted:
+        if not self._made and (n_lines > 1 or self._exhausted):
             self._examine_lines(cells, [line.decode() for line in self._lines_of_record(taken, n_lines)])
         if self._in_header:
             return
         if len(cells) != self._fmt.n_columns:
             short = len(cells) < self._fmt.n_columns
-            self._warn("short_row" if short else "long_row", _SHORT if short else _LONG)
-        if self.line <= self._last_nul_line and any("\0" in cell for cell in cells):
+            self._warn("short_row" if short else "long_row", _SHORT if short else _MORE if self._made else _LONG)
+        if self._at_line <= self._last_nul_line and any("\0" in cell for cell in cells):
             self._warn("nul", _NUL)
 
     def _examine_lines(self, cells: list[str], lines: list[str]) -> None:

@@ -36,9 +36,9 @@ def source_of(data: bytes) -> BinarySource:
     return lambda start, length: data[start : start + length]
 
 
-def check_of(data: bytes, size: int = 1000) -> CheckResult:
+def check_of(data: bytes, size: int = 1000, source: str | None = None) -> CheckResult:
     """What `StreamCheck` says of `data`, fed in blocks of `size`."""
-    check = StreamCheck()
+    check = StreamCheck(source=source)
     for block in in_blocks(data, size):
         check.feed(block)
     return check.finish()
@@ -46,7 +46,7 @@ def check_of(data: bytes, size: int = 1000) -> CheckResult:
 
 def format_of(data: bytes, **overrides: Any) -> Format:
     """The format of `data`."""
-    return detect(source_of(data), check_of(data, 1 << 16), Overrides(**overrides))
+    return detect(source_of(data), check_of(data, 1 << 16, overrides.get("source")), Overrides(**overrides))
 
 
 def table_format(width: int = 2, **fields: Any) -> Format:

@@ -93,18 +93,17 @@ def test_short_files_may_compress_well() -> None:
 NOISE = random.Random(1).randbytes(20_000)
 NOT_TEXT = {
     "xls": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + NOISE, "Office"),
-    "xlsx": (b"PK\x03\x04\x14\0\x08\x08\x08\0\0\0\0\0[Content_Types].xmlPK\x03\x04..xl/workbook.xml" + NOISE, "Excel"),
+    "docx": (b"PK\x03\x04\x14\0\x08\x08\x08\0\0\0\0\0[Content_Types].xmlPK\x03\x04..word/x.xml" + NOISE, "Word"),
     "ods": (b"PK\x03\x04..mimetypeapplication/vnd.oasis.opendocument.spreadsheet" + NOISE, "OpenDocument"),
     "zip": (b"PK\x03\x04\x0a\0\0\0\0\0table.csv" + b"id,name\n1,a\n", "ZIP"),
     "png": (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + NOISE, "PNG"),
     "jpeg": (b"\xff\xd8\xff\xe0" + NOISE, "JPEG"),
     "pdf": (b"%PDF-1.7\n", "PDF"),
-    "parquet": (b"PAR1" + NOISE, "Parquet"),
+    "parquet": (b"PARE" + NOISE, "encrypted Parquet"),
     "sqlite": (b"SQLite format 3\0" + NOISE, "SQLite"),
     "html": (b"\n<!DOCTYPE html><html><table><tr><td>a</td></tr></table></html>", "HTML"),
     "xml": (b'\xef\xbb\xbf<?xml version="1.0"?><Workbook/>', "XML"),
     "json": (b'[\n  {"text": "a"},\n  {"text": "b"}\n]', "JSON"),
-    "json lines": (b'{"text": "a"}\n{"text": "b"}\n', "JSON"),
     "tar": (b"table.csv".ljust(257, b"\0") + b"ustar  \0" + b"\0" * 247, "tar"),
     "unknown bytes": (NOISE, "control characters"),
     "zeros": (b"\0" * 5000, "control characters"),
@@ -148,3 +147,23 @@ TEXT_AFTER_ALL = {
 @pytest.mark.parametrize("data", TEXT_AFTER_ALL.values(), ids=TEXT_AFTER_ALL)
 def test_what_is_text_passes(data: bytes) -> None:
     assert check_of(data).n_bytes == len(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "source"),
+    [
+        (b"PK\x03\x04\x14\0\x08\x08\x08\0\0\0\0\0[Content_Types].xmlPK\x03\x04..xl/workbook.xml" + NOISE, "xlsx"),
+        (b"PAR1" + NOISE, "parquet"),
+        (b'{"text": "a"}\n{"text": "b"}\n', "jsonl"),
+        (b"id\ttext\n1\ta\n", "csv"),
+    ],
+)
+def test_the_kind_of_a_file_is_told_by_its_first_bytes(data: bytes, source: str) -> None:
+    for size in (1, 7, len(data)):
+        assert check_of(data, size).source == source
+
+
+@pytest.mark.parametrize("data", [b"PAR1" + NOISE, b"PK\x03\x04[Content_Types].xml" + NOISE])
+def test_a_container_within_gzip_is_sent_as_it_is(data: bytes) -> None:
+    with pytest.raises(NotText, match="within gzip"):
+        check_of(gzip.compress(data))
