@@ -9,8 +9,8 @@ from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from core.errors import ColumnsDiffer, EmobatchError, NotAFailedRow
-from core.table import BinarySource, CheckResult, Format, Overrides, Record, detect
+from core.errors import ColumnsDiffer, EmobatchError, NotAFailedRow, NotText
+from core.table import CONTAINERS, BinarySource, CheckResult, Format, Overrides, Record, detect
 
 ROW_COLUMN = "row_number"
 """The first column of a file of failed rows: a row's number in the job's file."""
@@ -110,6 +110,8 @@ def find_format(source: BinarySource, check: CheckResult, encoding: str | None, 
 
     Whatever it was edited with may have saved it with another delimiter: the header, which is known, tells.
     """
+    if check.source in CONTAINERS:
+        raise NotText("A file of fixed rows must be a text table.", next_step="Save it as CSV and send that.")
     wanted = {1: (ROW_COLUMN, *parent.header), 2: (ROW_COLUMN, REASON_COLUMN, *parent.header)}
     problem: EmobatchError | None = None
     seen: list[tuple[str, ...]] = []

@@ -11,6 +11,8 @@ from typing import Any
 from core.ledger.commits import to_json
 from core.table import CONTAINERS, Format, Overrides
 
+_FIRST = ("encoding", "delimiter", "has_header", "quoting")
+
 
 @dataclass(frozen=True)
 class JobRequest:
@@ -30,7 +32,9 @@ class JobRequest:
 
     def fingerprint(self, sha256: str) -> str:
         """Hash of everything that decides the job: the options and the body's `sha256`. The file's name does not."""
-        options: list[Any] = [self.text_column, sorted(asdict(self.overrides).items()), sha256]
+        # What came later counts only where it is said: a key that an older release was given stays the same key.
+        overrides = {name: said for name, said in asdict(self.overrides).items() if said is not None or name in _FIRST}
+        options: list[Any] = [self.text_column, sorted(overrides.items()), sha256]
         options += [] if self.keep_days is None else [self.keep_days]
         options += [] if self.model is None else [f"model {self.model}"]
         return hashlib.sha256(to_json(options).encode()).hexdigest()

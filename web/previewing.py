@@ -16,6 +16,7 @@ from core.errors import BadOption, EmobatchError, Unavailable
 from core.preview import Preview, RowEstimate
 from core.registry import version_of
 from core.table import Record
+from core.table.format import CSV
 from web import forecast, problems
 from web.auth import require_account
 from web.forecast import SHOWN
@@ -80,8 +81,11 @@ class View:
     @property
     def facts(self) -> list[tuple[str, str]]:
         """What was detected, in words."""
+        facts = facts_of(self.preview.format.to_dict())
+        if self.preview.format.source != CSV:
+            return facts
         quotes = "enclose cells" if self.preview.format.quoting else "are ordinary characters"
-        return [*facts_of(self.preview.format.to_dict()), ("Quotes", quotes)]
+        return [*facts, ("Quotes", quotes)]
 
 
 def install(app: Flask) -> None:

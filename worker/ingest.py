@@ -34,7 +34,7 @@ from core.table import (
     merge_warnings,
     preview,
 )
-from worker.conversion import convert
+from worker.conversion.supervise import convert
 from worker.cutting import Cutter, Tail
 
 MAX_SLICE_CHUNKS = 4_000

@@ -10,11 +10,7 @@ from core.ledger.commits import (
     RATE_TAU_S,
     ChunkResult,
     Committed,
-    NewChunk,
-    Slice,
-    commit_canonical,
     commit_chunks,
-    commit_slice,
     is_committed,
 )
 from core.ledger.leases import (
@@ -40,6 +36,7 @@ from core.ledger.recovery import (
     held_by,
     return_expired,
 )
+from core.ledger.slices import NewChunk, Slice, commit_canonical, commit_slice
 
 __all__ = [
     "RATE_TAU_S",

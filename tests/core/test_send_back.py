@@ -8,10 +8,11 @@ import json
 import uuid
 
 import pytest
+import xlsxwriter
 from sqlalchemy import text
 
 from core import jobs, registry, removal
-from core.errors import ColumnsDiffer, Conflict, NoRows, NotAFailedRow, NotFound, NotReady
+from core.errors import ColumnsDiffer, Conflict, NoRows, NotAFailedRow, NotFound, NotReady, NotText
 from core.reruns import label_again
 from core.results import ResultOptions, Results, RowQuery
 from core.results.search import Needle
@@ -208,6 +209,17 @@ def test_other_columns_are_refused(installation, parent, header, said):
     with pytest.raises(ColumnsDiffer) as refused:
         send(installation, parent, written(table))
     assert said in str(refused.value)
+
+
+def test_a_workbook_of_fixed_rows_is_to_be_saved_as_csv(installation, parent):
+    made = io.BytesIO()
+    with xlsxwriter.Workbook(made) as book:
+        sheet = book.add_worksheet()
+        for at, row in enumerate(fixed(failed(installation, parent))):
+            sheet.write_row(at, 0, row)
+    with pytest.raises(NotText) as refused:
+        send(installation, parent, made.getvalue())
+    assert "CSV" in str(refused.value.next_step)
 
 
 def test_what_has_no_failed_rows_takes_none(installation, parent):

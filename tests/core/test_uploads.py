@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import threading
 import uuid
 
@@ -13,6 +14,7 @@ from core import jobs, removal
 from core.errors import BadOption, InputError, KeyInProgress, KeyReused, LimitExceeded, NotFound, NotText, UnknownColumn
 from core.states import JobState
 from core.table import Overrides
+from core.uploads import JobRequest
 from tests.fixtures import Installation
 from worker.sweeper import remove_orphans, sweep
 
@@ -171,6 +173,12 @@ def test_the_same_key_makes_one_job_and_gives_the_same_answer(installation: Inst
         send(installation.account_id, jobs_request(idempotency_key="k", text_column="1"), [FILE])
     with pytest.raises(BadOption):
         send(installation.account_id, jobs_request(idempotency_key=""), [FILE])
+
+
+def test_a_key_that_an_older_release_was_given_stays_the_same_key():
+    first = b'[null,[["delimiter",null],["encoding",null],["has_header",null],["quoting",null]],"s"]'
+    assert JobRequest("a.csv").fingerprint("s") == hashlib.sha256(first).hexdigest()
+    assert JobRequest("a.csv", overrides=Overrides(sheet="2")).fingerprint("s") != hashlib.sha256(first).hexdigest()
 
 
 def test_a_key_in_progress_is_refused_until_its_lease_runs_out(installation: Installation):

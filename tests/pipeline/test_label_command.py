@@ -8,13 +8,32 @@ import io
 import json
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import xlsxwriter
 
 from emobatch.cli import main
 
 SUITES = Path(__file__).parents[3] / "shared" / "data" / "csv"
 
 JAPANESE = "番号,本文\n1,とても楽しかったです。また行きたいと思います。\n2,残念でした。二度と行きません。\n"
+
+
+def workbook(*rows: list[object]) -> bytes:
+    made = io.BytesIO()
+    with xlsxwriter.Workbook(made) as book:
+        sheet = book.add_worksheet()
+        for at, row in enumerate(rows):
+            sheet.write_row(at, 0, row)
+    return made.getvalue()
+
+
+def parquet(**columns: list[object]) -> bytes:
+    made = io.BytesIO()
+    pq.write_table(pa.table(columns), made)
+    return made.getvalue()
+
 
 # name → bytes, options, rows expected (None: an error), a word that stdout or stderr must hold
 CASES: dict[str, tuple[bytes, list[str], int | None, str]] = {
@@ -46,6 +65,15 @@ CASES: dict[str, tuple[bytes, list[str], int | None, str]] = {
     "NUL": (b"id,text\n1,go\x00od day\n2,bad day\n", [], 2, "NUL"),
     "column by number": (b"a,b\nx y,z w\n", ["--text-column", "2"], 1, "b"),
     "clashing column": (b"text,emotion\ngood day,mine\n", [], 1, ""),
+    "JSON lines": (b'{"id": 1, "text": "good day"}\n{"text": "bad day", "id": 2}\n', [], 2, "JSON lines"),
+    "workbook": (workbook(["id", "text"], [1, "good day"], [2, "bad day"]), [], 2, "workbook"),
+    "Parquet": (parquet(id=[1, 2], text=["good day", "bad day"]), [], 2, "Parquet"),
+    "no such sheet": (workbook(["text"], ["good day"]), ["--sheet", "sales"], None, "Sheet1"),
+    "workbook cut off": (workbook(["text"], ["good day"])[:-9], [], None, "cut off"),
+    "workbook of nothing": (workbook(), [], None, "cell"),
+    "two cells far apart": (workbook(["text"], *[[]] * 1_048_574, [*[""] * 16_383, "far away"]), [], None, "memory"),
+    "Parquet cut off": (parquet(text=["good day"])[:-3], [], None, "cut off"),
+    "not JSON": (b'{"text": "good day"}\n{"text": \n', [], None, "line 2"),
     "unclosed quote": (b'id,text\n1,"never closed\n2,fine\n', [], None, "line 2"),
     "empty": (b"", [], None, "empty"),
     "header only": (b"id,text\n", [], None, "row"),

@@ -22,6 +22,7 @@ from core.errors import LimitExceeded, NotText
 from core.states import JobState
 from core.table import Overrides
 from tests.fixtures import Installation
+from worker.conversion.supervise import environment
 
 
 def workbook(fill: Callable[[Any], None]) -> bytes:
@@ -144,9 +145,11 @@ TYPES = pa.table(
         "ok": [True, False, None],
         "day": [dt.date(2024, 5, 1)] * 3,
         "at": pa.array([dt.datetime(2024, 5, 1, 13, 45, 0, 500_000)] * 3, pa.timestamp("us", tz="UTC")),
+        "here": pa.array([dt.datetime(2024, 5, 1, 11, 45, 0, 250_000)] * 3, pa.timestamp("us", tz="Europe/Berlin")),
         "ns": pa.array([1_700_000_000_000_000_001] * 3, pa.timestamp("ns")),
         "kind": pa.array(["a", "b", "a"]).dictionary_encode(),
         "tags": [["x", "ü"], [], None],
+        "deep": [{"a": b"\xff", "b": [1.5]}, None, {"a": None, "b": []}],
         "raw": [b"caf\xc3\xa9", b"\xff", None],
         "money": pa.array([1, 2, 3], pa.int64()).cast(pa.decimal128(21, 2)),
         "void": pa.nulls(3),
@@ -167,11 +170,18 @@ def test_parquet_is_labelled_with_its_values_as_text(installation: Installation)
     first = rows[0]
     assert (first["n"], first["ok"], first["day"]) == ("1", "true", "2024-05-01")
     assert (first["at"], first["ns"]) == ("2024-05-01T13:45:00.5Z", "2023-11-14T22:13:20.000000001")
-    assert float(first["x"]) == 0.5
+    assert first["here"] == "2024-05-01T13:45:00.25+02:00"
+    assert (float(first["x"]), first["deep"]) == (0.5, r'{"a": "\\xff", "b": [1.5]}')
     assert (first["kind"], first["tags"], first["raw"], first["money"]) == ("a", '["x", "ü"]', "café", "1.00")
     assert (rows[1]["tags"], rows[1]["raw"], rows[2]["tags"]) == ("[]", "\\xff", "")
     assert {row["void"] for row in rows} == {""}
     assert [row["row_status"] for row in rows] == ["ok", "empty", "ok"]
+
+
+def test_a_time_zone_that_nobody_knows_is_told_in_utc(installation: Installation):
+    moments = pa.array([dt.datetime(2024, 5, 1, 11, 45)], pa.timestamp("s", tz="Mars/Olympus"))
+    table = labelled(installation, parquet(pa.table({"text": ["a fine day"], "at": moments})))
+    assert table[1][1] == "2024-05-01T11:45:00Z"
 
 
 def test_json_lines_are_labelled_and_late_keys_kept(installation: Installation):
@@ -317,6 +327,19 @@ def test_a_container_has_limits_of_its_own(installation: Installation):
     installation.settings = installation.settings.model_copy(update={"max_container_bytes": 5_000})
     with pytest.raises(LimitExceeded, match="5,000"):
         installation.accept(workbook(reviews) + bytes(5_000))
+
+
+def test_a_file_that_takes_over_a_library_finds_no_password(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("DATABASE_URL", "postgresql://u:secret@h/d")
+    monkeypatch.setenv("EMOBATCH_SECRET_KEY", "secret")
+    assert "secret" not in repr(environment())
+
+
+def test_a_library_that_is_not_installed_is_named(installation: Installation, monkeypatch: pytest.MonkeyPatch):
+    without = "import sys, runpy; sys.modules['pyarrow'] = None; runpy.run_module('worker.conversion', None, '__main__')"
+    monkeypatch.setattr("worker.conversion.supervise.COMMAND", ("-c", without))
+    error = refused(installation, parquet(TYPES))
+    assert "pyarrow is not installed" in error["what"]
 
 
 def test_a_conversion_that_takes_too_long_is_ended(installation: Installation):

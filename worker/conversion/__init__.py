@@ -5,7 +5,3 @@ lies, a structure that a library in C++ or Rust stumbles over. So the libraries 
 process with a limit on memory and on time (`worker.conversion.__main__`). It reads the upload from one open file and
 writes CSV to a pipe and a report to another file; what becomes of it becomes one clear error for the file's owner.
 """
-
-from worker.conversion.supervise import Converted, convert
-
-__all__ = ["Converted", "convert"]

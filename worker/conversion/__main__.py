@@ -10,39 +10,13 @@ import json
 import os
 import resource
 import sys
-from dataclasses import dataclass
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from core.errors import EmobatchError, InputError, LimitExceeded
 from worker.conversion.rows import Rows
-
-
-@dataclass(frozen=True)
-class Task:
-    """What is to be done, and with how much.
-
-    Attributes:
-        source: ``"xlsx"`` or ``"parquet"``.
-        upload: file descriptor of the upload.
-        report: file descriptor that the report is written to.
-        sheet: the sheet wanted, by name or number from 1.
-        memory: bytes.
-        seconds: of processor time.
-        max_unpacked: bytes that a container may unpack to.
-        max_ratio: bytes unpacked for each one packed.
-        max_columns, max_rows: of the table.
-    """
-
-    source: str
-    upload: int
-    report: int
-    sheet: str | None
-    memory: int
-    seconds: int
-    max_unpacked: int
-    max_ratio: int
-    max_columns: int
-    max_rows: int
+from worker.conversion.task import Task
 
 
 def open_rows(task: Task) -> Rows:
@@ -92,10 +66,18 @@ def main() -> None:
     task = Task(**json.loads(sys.argv[1]))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CPU, (task.seconds, task.seconds + 5))
+    with suppress(OSError):  # elsewhere than on Linux
+        Path("/proc/self/oom_score_adj").write_text("1000")  # if somebody must go, then not the worker
     # Of data, not of addresses: libraries reserve many more of those than they use. macOS takes no notice of it.
     resource.setrlimit(resource.RLIMIT_DATA, (task.memory, task.memory))
     try:
         report = run(task)
+    except ImportError:
+        problem = InputError(
+            f"This installation reads no {_NAMES[task.source]}s: {_LIBRARIES[task.source]} is not installed.",
+            next_step="Send it as CSV, or have emobatch[worker,parquet] installed where the workers are.",
+        )
+        report = {"error": problem.to_dict()}
     except BrokenPipeError:  # nobody wants it any more
         os._exit(0)
     except Exception as error:  # whatever a library says about a file that is damaged
@@ -111,6 +93,7 @@ def main() -> None:
 
 
 _NAMES = {"xlsx": "workbook", "parquet": "Parquet file"}
+_LIBRARIES = {"xlsx": "python-calamine", "parquet": "pyarrow"}
 
 if __name__ == "__main__":
     main()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import struct
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -94,24 +95,37 @@ def texts(column: pa.Array) -> list[str]:
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
         return ["" if value is None else value.decode("utf-8", "backslashreplace") for value in column.to_pylist()]
     if pa.types.is_timestamp(kind):
-        found = pc.cast(column, pa.string())
-        return [_iso(value) for value in found.to_pylist()]
+        return [_iso(value) for value in _spelt(column).to_pylist()]
     if pa.types.is_null(kind):
         return [""] * len(column)
     return ["" if value is None else value for value in pc.cast(column, pa.string()).to_pylist()]
 
 
+def _spelt(moments: pa.Array) -> pa.Array:
+    """Moments as Arrow spells them: in their own time zone, or in UTC where this machine does not know that."""
+    try:
+        return pc.cast(moments, pa.string())
+    except pa.ArrowInvalid:
+        return pc.cast(moments.cast(pa.timestamp(moments.type.unit, "UTC")), pa.string())
+
+
+_MOMENT = re.compile(r"(\S+) (\d\d:\d\d:\d\d)(\.\d*?)?0*(Z|[+-]\d{4})?")
+
+
 def _iso(value: str | None) -> str:
-    """Arrow's ``2024-05-01 12:00:00.500000`` as ISO 8601, with no more decimals than there are."""
-    if value is None:
-        return ""
-    day, _, time = value.partition(" ")
-    zone = "Z" if time.endswith("Z") else ""
-    time = time.removesuffix("Z")
-    if "." in time:
-        time = time.rstrip("0").rstrip(".")
-    return f"{day}T{time}{zone}"
+    """Arrow's ``2024-05-01 12:00:00.500000+0200`` as ISO 8601, with no more decimals than there are."""
+    if value is None or not (found := _MOMENT.fullmatch(value)):
+        return value or ""
+    day, time, decimals, zone = found.groups("")
+    if len(zone) > 1:
+        zone = f"{zone[:3]}:{zone[3:]}"
+    return f"{day}T{time}{decimals if len(decimals) > 1 else ''}{zone}"
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str)
+    return json.dumps(value, ensure_ascii=False, default=_plain)
+
+
+def _plain(value: Any) -> str:
+    """What JSON has no type for, within a nested value."""
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)

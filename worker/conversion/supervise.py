@@ -21,16 +21,20 @@ from core.errors import EmobatchError, InputError, LimitExceeded
 from core.settings import Settings
 from core.storage import StagedWriter
 from core.table import Format, Warning_
-from worker.conversion.__main__ import Task
+from worker.conversion.task import Task
 
 log = structlog.get_logger(__name__)
 
 _ROOT = Path(__file__).parents[2]
 """Where the process finds the packages, wherever we were started."""
 
+COMMAND = ("-m", "worker.conversion")
+
 BLOCK = 256 * 1024
 LOOK_S = 0.1
 """While nothing comes, `keep_on` is asked this often."""
+
+_PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONPATH", "LANG", "LC_ALL", "TZDIR", "TMPDIR")
 
 _WORDS = {"xlsx": "workbook", "parquet": "Parquet file"}
 
@@ -106,16 +110,22 @@ def convert(
         return _read(report, process.returncode, found, settings)
 
 
-def _start(task: Task) -> subprocess.Popen[bytes]:
+def environment() -> dict[str, str]:
+    """The process' environment: nothing of ours but where to find things. Who gets the better of a library finds no
+    password there."""
+    given = {name: value for name, value in os.environ.items() if name in _PASSED_ON}
     # One thread each: their stacks and pools count as memory too.
-    environment = os.environ | {"ARROW_DEFAULT_MEMORY_POOL": "system", "OMP_NUM_THREADS": "1", "ARROW_IO_THREADS": "1"}
+    return given | {"ARROW_DEFAULT_MEMORY_POOL": "system", "OMP_NUM_THREADS": "1", "ARROW_IO_THREADS": "1"}
+
+
+def _start(task: Task) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-m", "worker.conversion", json.dumps(asdict(task))],
+        [sys.executable, *COMMAND, json.dumps(asdict(task))],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         pass_fds=(task.upload, task.report),
-        env=environment,
+        env=environment(),
         cwd=_ROOT,
     )
 

@@ -136,7 +136,6 @@ class WorkbookRows:
 
     def __iter__(self) -> Iterator[Sequence[str]]:
         """Each row as wide as the sheet."""
-        waiting: list[list[str]] = []
         width = n_waiting = 0
         for number, row in enumerate(self._sheet.iter_rows(), start=1):
             cells = [plain(value) for value in row]
@@ -150,7 +149,6 @@ class WorkbookRows:
             elif width:
                 n_waiting += 1
         self._dropped = n_waiting
-        del waiting
 
     def report(self) -> dict[str, Any]:
         """See `Rows.report`."""
