@@ -93,11 +93,11 @@ class Settings(BaseSettings):
     max_container_bytes: int = 256 * MIB
     """Of a workbook or a Parquet file: they are copied to a temporary file, and opened in a process of their own ..."""
     convert_memory_bytes: int = 1024 * MIB
-    """... which may take so much memory: a workbook's million cells take some 110 MiB (``python -m benchmarks.reading``).
-    With the worker itself and the copy this is less than the 2 GiB of a container ..."""
+    """... which may take so much memory: a workbook's million cells take some 110 MiB (``python -m
+    benchmarks.reading``). With the worker itself and the copy this is less than the 2 GiB of a container ..."""
     convert_s: float = 120.0
-    """... and so long: a workbook that fits into that memory takes some 25 s of one core. Less than `task_limit_s`, which
-    would end the worker's child."""
+    """... and so long: a workbook that fits into that memory takes some 25 s of one core. Less than `task_limit_s`,
+    which would end the worker's child."""
     max_rows: int = 10_000_000
     """Of one file."""
     max_columns: int = 10_000

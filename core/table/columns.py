@@ -78,7 +78,9 @@ def choose_text_column(fmt: Format, records: Sequence[Sequence[str]], named: str
 
 def _first_records(head: Head, fmt: Format, n: int) -> list[Record]:
     text, problem = canonical_head(head, fmt)
-    complete = head.complete and problem is None
+    if problem:
+        raise problem
+    complete = head.complete
     reader = RecordReader([text], fmt)
     records: list[Record] = []
     try:
@@ -91,8 +93,6 @@ def _first_records(head: Head, fmt: Format, n: int) -> list[Record]:
         if complete:
             raise
         return records
-    if problem and not records:
-        raise problem
     return records if complete else records[:-1]
 
 

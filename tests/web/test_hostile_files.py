@@ -65,7 +65,6 @@ REFUSED = {
     "an archive that climbs": zipped(**{"../../../../tmp/emobatch-was-here": b"x"}),
     "an archive with a CSV": zipped(**{"a.csv": ROWS}),
     "a tar that climbs": tarred("../../tmp/emobatch-was-here", ROWS),
-    "a workbook cut off": zipped(**{"[Content_Types].xml": b"<x/>", "xl/workbook.xml": b"<x/>"})[:-30],
     "a picture, gzipped": gzip.compress(b"\x89PNG\r\n\x1a\n" + os.urandom(4096)),
     "gzip in gzip": gzip.compress(gzip.compress(ROWS * 100)),
     "gzip cut off": gzip.compress(ROWS * 1000)[:-20],
@@ -111,7 +110,7 @@ def refused(ask, installation, data: bytes) -> dict:
 
 
 def test_there_are_thirty_of_them():
-    assert len(REFUSED) + len(LABELLED) >= 30
+    assert len(REFUSED) + len(LABELLED) + len(WORKBOOKS) >= 30
 
 
 @pytest.mark.parametrize("data", REFUSED.values(), ids=REFUSED)
@@ -168,7 +167,12 @@ BOMBS = {
     "a bomb in a bomb": lambda: gzip.compress(packed(repeated(b"\0", 64)), 9) * 8,
     "blank lines": lambda: packed(repeated(b"\n", 64)),
     "open quotes": lambda: packed(iter([b'id,text\n1,"', *repeated(b'""', 64)])),
-    "a workbook": lambda: workbook_bomb(64),
+}
+
+# Looked at by a worker, and not while they come.
+WORKBOOKS = {
+    "cut off": lambda: zipped(**{"[Content_Types].xml": b"<x/>", "xl/workbook.xml": b"<x/>"})[:-30],
+    "a bomb": lambda: workbook_bomb(64),
 }
 
 
@@ -179,3 +183,15 @@ def test_a_decompression_bomb_is_refused_before_it_unpacks(make_app, installatio
     assert len(bomb) < MIB
     ask = Asker(make_app(max_unpacked_bytes=MIB, access_token=SecretStr(TOKEN)).test_client(), TOKEN)
     refused(ask, installation, bomb)
+
+
+@pytest.mark.parametrize("make", WORKBOOKS.values(), ids=WORKBOOKS)
+def test_a_hostile_workbook_fails_its_job_and_nothing_is_made_of_it(ask, client, installation, make):
+    """More of them in tests/worker/test_inputs.py."""
+    job_id = ask.upload(make())
+    installation.run(max_unpacked_bytes=MIB)
+    job = ask("GET", f"/jobs/{job_id}").json
+    assert (job["state"], job["rows_done"]) == ("failed", 0)
+    assert job["error"]["code"] in ("input_error", "limit_exceeded")
+    assert job["error"]["next_step"]
+    assert len(stored_in(installation)) == 1, "the upload itself, until its job is deleted"

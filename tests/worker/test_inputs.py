@@ -336,7 +336,9 @@ def test_a_file_that_takes_over_a_library_finds_no_password(monkeypatch: pytest.
 
 
 def test_a_library_that_is_not_installed_is_named(installation: Installation, monkeypatch: pytest.MonkeyPatch):
-    without = "import sys, runpy; sys.modules['pyarrow'] = None; runpy.run_module('worker.conversion', None, '__main__')"
+    without = (
+        "import sys, runpy; sys.modules['pyarrow'] = None; runpy.run_module('worker.conversion', None, '__main__')"
+    )
     monkeypatch.setattr("worker.conversion.supervise.COMMAND", ("-c", without))
     error = refused(installation, parquet(TYPES))
     assert "pyarrow is not installed" in error["what"]
