@@ -107,6 +107,8 @@ class Chunks:
         self._committer = ThreadPoolExecutor(1, "committer")
         self._char_s = 0.0
         """Recent seconds per character scored, which decide how many chunks make a bundle; 0: none was scored yet."""
+        self._most = 1
+        """Chunks that the last bundle might have had."""
 
     def work_off(self, until: float) -> bool:
         """Scores bundle after bundle; meanwhile the next is claimed and read and the last committed: nothing waits.
@@ -175,11 +177,16 @@ class Chunks:
             return Bundle(leases, read, Together.of([rows for _, rows in read], scorer), file_waits, began)
 
     def _limit(self) -> int:
-        """How many chunks a bundle may have: `claim_s` of work, if each held as much text as a chunk can."""
+        """How many chunks a bundle may have: `claim_s` of work, if each held as much text as a chunk can.
+
+        It grows by twice at most. So a child that dies young has not claimed more than the next one will have done by
+        then, and no chunk is leased again and again without ever being scored.
+        """
         if not self._char_s:
             return 1
         wanted = self._settings.claim_s / (self._char_s * self._settings.chunk_text_bytes)
-        return max(1, min(self._settings.claim_chunks, int(wanted)))
+        self._most = min(2 * self._most, self._settings.claim_chunks)
+        return max(1, min(self._most, int(wanted)))
 
     def _learn(self, seconds: float, scored: list[Rows]) -> None:
         """Takes the time of a bundle into account; texts that were not run say nothing."""

@@ -6,6 +6,7 @@ import csv
 import io
 import random
 import threading
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -195,7 +196,7 @@ def test_a_running_job_can_be_read_so_far(installation: Installation):
 
 
 def test_chunks_are_scored_and_committed_together(installation: Installation, monkeypatch):
-    job_id = installation.accept(reviews(120))
+    job_id = installation.accept(reviews(200))
     commits: list[list[int]] = []
     real = ledger.commit_chunks
 
@@ -206,12 +207,14 @@ def test_chunks_are_scored_and_committed_together(installation: Installation, mo
     monkeypatch.setattr(ledger, "commit_chunks", commit)
     scorer = NullScorer()
     installation.run(scorer, chunk_records=20, claim_s=3600.0, claim_chunks=3)
-    assert [chunk_no for together in commits for chunk_no in together] == [0, 1, 2, 3, 4, 5]
+    assert [chunk_no for together in commits for chunk_no in together] == list(range(10))
     assert commits[0] == [0]  # alone, to see how long one takes
-    assert max(map(len, commits)) == 3
+    sizes = list(map(len, commits))
+    assert max(sizes) == 3
+    assert all(later <= 2 * sooner for sooner, later in pairwise(sizes))
     assert len(scorer.calls) == len(commits)
     rows = table(installation.csv(job_id))[1:]
-    assert [row[0] for row in rows] == [str(n) for n in range(1, 121)]
+    assert [row[0] for row in rows] == [str(n) for n in range(1, 201)]
     assert {row[-2] for row in rows} == {"ok", "ok: windowed 2", "ok: ragged", "ok: ragged, windowed 2", "empty"}
 
 
