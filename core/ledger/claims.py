@@ -59,15 +59,21 @@ MOST_CHARGED = 32 * 1024
 """Bytes that a chunk is charged at most: no chunk has more text to classify (`Settings.chunk_text_bytes`), whatever
 else its records hold."""
 
+# What was leased before, and is not done, comes alone: its holder may die too, and must not take much with it. Else one
+# short life after the other would lease the same chunks and never reach them.
 _LEASE = """
 WITH picked AS MATERIALIZED (
-    SELECT job_id, chunk_no FROM chunk
+    SELECT job_id, chunk_no, attempt FROM chunk
     WHERE job_id = :job_id AND state = 'ready' AND not_before <= now() AND {which}
     ORDER BY chunk_no LIMIT :limit FOR UPDATE SKIP LOCKED
+), taken AS (
+    SELECT job_id, chunk_no, row_number() OVER (ORDER BY chunk_no) AS place,
+        bool_or(attempt > 0) OVER (ORDER BY chunk_no) AS again
+    FROM picked
 )
 UPDATE chunk c SET state = 'leased', lease_token = c.lease_token + 1, attempt = c.attempt + 1,
     lease_until = now() + make_interval(secs => :lease_s), worker_id = :worker_id, isolated_row = NULL
-FROM picked WHERE c.job_id = picked.job_id AND c.chunk_no = picked.chunk_no
+FROM taken WHERE c.job_id = taken.job_id AND c.chunk_no = taken.chunk_no AND (taken.place = 1 OR NOT taken.again)
 RETURNING c.chunk_no, c.lease_token, c.first_row, c.first_line, c.n_rows, c.byte_start, c.byte_end, c.crc, c.crashes
 """
 _LEASE_HEALTHY = text(_LEASE.format(which="crashes = 0"))
@@ -86,7 +92,7 @@ def claim_chunks(
 ) -> list[ChunkLease]:
     """Leases up to `limit` ready chunks of the job whose turn it is, in order; ``[]`` when nothing is claimable.
 
-    A chunk that killed a child before comes alone, when its job has no other left.
+    A chunk that was leased before comes alone; one that killed a child too, and when its job has no other left.
     """
     candidates = session.execute(_DUE_TO_CLASSIFY, {"models": list(models), "tau": SERVED_TAU_S}).all()
     for job in candidates:

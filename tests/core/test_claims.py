@@ -69,6 +69,27 @@ def test_accounts_share_work_and_not_turns(db):
     assert 4 <= served[small.account_id] / served[large.account_id] <= 10
 
 
+def test_what_was_leased_before_comes_alone(db):
+    made = make_jobs(db, 1, 8, KIB_32)
+    with db.transaction() as session:
+        assert [lease.chunk_no for lease in claim(session, limit=3)] == [0, 1, 2]
+    with db.transaction() as session:  # its holder died
+        session.execute(text("UPDATE chunk SET lease_until = now() - interval '1 s' WHERE state = 'leased'"))
+        ledger.return_expired(session)
+        session.execute(text("UPDATE chunk SET not_before = now()"))
+    taken = []
+    for _ in range(4):
+        with db.transaction() as session:
+            taken.append([lease.chunk_no for lease in claim(session, limit=3)])
+    assert taken == [[0], [1], [2], [3, 4, 5]]
+    with db.transaction() as session:  # one in the midst of fresh ones ends a bundle, and begins the next
+        session.execute(text("UPDATE chunk SET attempt = 1 WHERE job_id = :id AND chunk_no = 7"), {"id": made.job_id})
+    for _ in range(2):
+        with db.transaction() as session:
+            taken.append([lease.chunk_no for lease in claim(session, limit=3)])
+    assert taken[4:] == [[6], [7]]
+
+
 def test_cells_beside_the_text_are_not_charged(db):
     wide = make_jobs(db, 1, 10, 20 * KIB_32)
     narrow = make_jobs(db, 1, 10, KIB_32)
