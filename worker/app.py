@@ -10,7 +10,7 @@ import sys
 from typing import Any
 
 import structlog
-from celery import signals
+from celery import bootsteps, signals
 
 from core import log as logs
 from core import metrics, tracing
@@ -38,10 +38,27 @@ SWITCH_S = 0.0005
 """How long a child's thread may keep the interpreter from another: a lane of the engine that has to wait for the thread
 that reads ahead, for Python's usual 5 ms, stands still for a tenth of a batch."""
 
+REAP_S = 0.5
+"""How often a parent looks for children that died. Celery looks when a child's files close, which is a moment before
+it can be seen to be dead, and then not for five seconds."""
+
 _shift: Shift | None = None
 _caretaker: Caretaker | None = None
 _exporter: Exporter | None = None
 _postman: Postman | None = None
+
+
+class Reaping(bootsteps.StartStopStep):
+    """Starts a child anew soon after one died."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def register_with_event_loop(self, worker: Any, hub: Any) -> None:
+        """Called by Celery, once the parent has its event loop."""
+        hub.call_repeatedly(REAP_S, worker.pool.maintain_pool)
+
+
+app.steps["worker"].add(Reaping)
 
 
 def _my_shift() -> Shift:

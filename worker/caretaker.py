@@ -188,6 +188,12 @@ class Caretaker:
 
 def _alive(pid: int) -> bool:
     try:
+        # One that has ended, and whose end Celery has not seen yet, is as dead; Celery still gets to see it.
+        if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            return False
+    except ChildProcessError:
+        pass  # no child of this process, or no longer
+    try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False

@@ -64,6 +64,15 @@ def test_a_dead_childs_leases_come_back_and_one_chunk_is_to_blame(installation, 
     assert waiting(caretaker[1]) == 1
 
 
+def test_a_child_whose_end_nobody_has_seen_yet_is_dead_and_its_end_still_to_be_seen(installation, caretaker):
+    process = subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"])
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    hold(installation, process.pid)
+    caretaker[0]._bury()
+    assert [state for state, _ in chunks(installation)] == ["ready"] * 3
+    assert process.wait() == 3
+
+
 def test_chunks_that_were_scored_together_are_all_to_blame_and_their_job_once(installation, caretaker, dead_pid):
     leases = hold(installation, dead_pid)
     last_words(dead_pid, f"{leases[1].source.job_id} 0 2")

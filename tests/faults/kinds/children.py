@@ -34,10 +34,13 @@ SAMPLED = ("mid-inference", "before-commit")
 
 def kill_at(trial: Trial, name: str) -> None:
     """Children die of one failpoint until the count is full, and then no more: the job ends."""
-    feed = Feed(trial, ROWS if trial.count > 3 else ROWS // 2)
+    slowly = name in ("before-ring", "heartbeat")
+    # So long that no death finds it nearly done: a chunk that was scored at one comes last, and should meet no other.
+    rows = ROWS if slowly else 2 * ROWS
+    feed = Feed(trial, rows if trial.count > 3 else rows // 2)
     trial.ground.workers(
         1,
-        rows_per_s=ROWS_PER_S / 5 if name in ("before-ring", "heartbeat") else ROWS_PER_S,
+        rows_per_s=ROWS_PER_S / 5 if slowly else ROWS_PER_S,
         failpoints=f"{name}:{PASSES[name]}:{trial.count}",
         environment={
             "EMOBATCH_CRASH_BUDGET": "1000",
