@@ -26,6 +26,7 @@ from core.errors import EmobatchError
 from emobatch import failure, local, summary, versions
 from emobatch.check_commands import check, corrections
 from emobatch.connect import Where
+from emobatch.failed_commands import failed, send_back
 from emobatch.failure import ExitCode
 from emobatch.job import Form, View
 from emobatch.labelling import Interrupted, Labelling, label
@@ -245,10 +246,9 @@ def up(port: int | None, workers: int | None, also: tuple[str, ...]) -> ExitCode
     return ExitCode(local.serve(port, workers, also))
 
 
-cli.add_command(rows_command)
 cli.add_command(LazyGroup("emobatch.admin", "admin", extra="core", short_help="Look after an installation."))
-cli.add_command(check)
-cli.add_command(corrections)
+for _command in (rows_command, check, corrections, failed, send_back):
+    cli.add_command(_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -267,8 +267,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Interrupted as interrupted:
         display.say(str(interrupted))
         return ExitCode.INTERRUPTED
-    except (click.Abort, KeyboardInterrupt):
-        display.say("Interrupted.")
+    except (click.Abort, KeyboardInterrupt) as error:
+        display.say(" ".join(["Interrupted.", *getattr(error.__cause__ or error, "__notes__", ())]))
         return ExitCode.INTERRUPTED
     except Exception as error:
         if "--debug" in words or os.environ.get("EMOBATCH_DEBUG", "0") not in ("", "0"):

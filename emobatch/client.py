@@ -1,7 +1,7 @@
 """The Python client of the REST API: small, typed, in constant memory whatever the file.
 
 What may be repeated is repeated when a server is away for a moment: reading, and making a job too, since each upload
-carries an `Idempotency-Key`, so that asking twice makes one job. A download that breaks starts again.
+carries an `Idempotency-Key`, so that asking twice makes one job. Large files go on where they were, both ways.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from urllib.parse import quote
 import httpx
 
 from core.errors import NotFound
-from emobatch.body import BLOCK, Progress, name_of
-from emobatch.connection import Connection, filename_of, read
+from emobatch.body import Progress, name_of
+from emobatch.connection import Connection, read
+from emobatch.downloading import download
+from emobatch.failed_rows import FailedRows
 from emobatch.figures import VIEW, summary
 from emobatch.in_memory import InMemory
 from emobatch.job import AcceptedJob, Form, Job, JobPage, View
@@ -31,7 +33,7 @@ from emobatch.taxonomies import Taxonomies
 from emobatch.texts import TextLabels, batches, results_from
 
 
-class Client(RowReading, InMemory):
+class Client(RowReading, FailedRows, InMemory):
     """One server, signed in to. Use it as a context manager, or `close` it.
 
     Every method raises the `core.errors` class that the server names, `emobatch.errors.Unreachable` if there was no
@@ -234,7 +236,8 @@ class Client(RowReading, InMemory):
         partial: bool = False,
         progress: Progress | None = None,
     ) -> Path | None:
-        """Writes the labelled file, whole or not at all.
+        """Writes the labelled file, whole or not at all; what came before an outage is gone on with, also by the next
+        call.
 
         Args:
             target: a file, which is replaced; or a folder, where the file gets the server's name for it.
@@ -252,27 +255,13 @@ class Client(RowReading, InMemory):
             EncodingFailed: the input's encoding lacks a character of the result; names its row.
             BadOption: an option is unknown, or the file cannot be written.
         """
-        output = target if isinstance(target, Output) else Output(target)
         params = {"output_encoding": output_encoding, "partial": yes_no(partial or None)}
         params |= (view or View()).params()
         ending = "csv" if form == "spreadsheet" else form
         params |= {"spreadsheet": "yes"} if form == "spreadsheet" else {}
+        name = f"{job_id}.labelled.{ending}"
         path = job_path(job_id, f"results.{ending}")
-        with output.open() as file:
-
-            def attempt() -> str | None:
-                file.seek(0)
-                file.truncate()
-                with self._connection.answer("GET", path, params=given(params)) as response:
-                    length = int(response.headers.get("content-length", 0))
-                    for block in response.iter_bytes(BLOCK):
-                        file.write(block)
-                        if progress:
-                            progress(file.tell(), length)
-                    return filename_of(response)
-
-            name = self._connection.persist(attempt)
-            return output.settle(name or f"{job_id}.labelled.{ending}")
+        return download(self._connection, path, given(params), target, name=name, progress=progress)
 
     def summary(self, job_id: str, view: View = VIEW, *, by: str = "", rows: bool = False) -> Mapping[str, Any]:
         """A job in figures, by a column, with rows that stand for labels: see `emobatch.figures.summary`."""

@@ -57,7 +57,7 @@ class Where:
                     with display.busy("Stopping the local stack ..."):
                         stack.close()
 
-    def command(self, name: str, job_id: str) -> str:
+    def command(self, name: str, job_id: str, *more: str) -> str:
         """What a user types to come back to a job."""
-        words = ["emobatch", name, job_id]
+        words = ["emobatch", name, job_id, *more]
         return shlex.join([*words, "--server", self.url] if self.url else words)

@@ -80,7 +80,8 @@ def label(client: Client, task: Labelling, display: Display, again: Callable[[st
         failed = client.rows(job.id, task.view, status="failed", limit=FAILED_SHOWN).rows if job.rows_failed else ()
     except KeyboardInterrupt:
         raise Interrupted(f"Interrupted. The job is done; get its result with: {again('download', job.id)}") from None
-    return Finished(job, output, time.monotonic() - began, task.view.taxonomy or DEFAULT_TAXONOMY, failed)
+    mend = again("failed", job.id) if job.rows_failed else ""
+    return Finished(job, output, time.monotonic() - began, task.view.taxonomy or DEFAULT_TAXONOMY, failed, mend)
 
 
 def _unsent(source: Path | BinaryIO) -> str:

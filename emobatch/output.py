@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from core.errors import BadOption
+from emobatch.part import Part
 
 
 class Output:
@@ -30,8 +29,7 @@ class Output:
         # The file that a link leads to is replaced, not the link.
         self._target = target.resolve() if target is not None else None
         self._keep = keep
-        self._part: Path | None = None
-        self._file: BinaryIO | None = None
+        self._part: Part | None = None
 
     def check(self) -> None:
         """Finds out before the work whether the result can be written.
@@ -65,31 +63,34 @@ class Output:
         return target is not None and (target.is_dir() or target.is_file() or not target.exists())
 
     @contextmanager
+    def part(self, key: str) -> Iterator[Part]:
+        """What has come of a download under `key`, to add to; `settle` in the block ends it.
+
+        Raises:
+            BadOption: the place cannot be written to.
+        """
+        folder = None
+        if self._is_replaced and (target := self._target) is not None:
+            folder = target if target.is_dir() else target.parent
+        with ExitStack() as stack:
+            try:
+                self._part = stack.enter_context(Part(folder, key))
+            except OSError as error:
+                raise BadOption(
+                    f"{self._target or 'The output'} cannot be written: {error.strerror}.",
+                    next_step="Name another file with -o.",
+                ) from error
+            yield self._part
+
+    @contextmanager
     def open(self) -> Iterator[BinaryIO]:
         """A file to write the bytes to; unless `settle` is called in the block, nothing of it remains.
 
         Raises:
             BadOption: the place cannot be written to.
         """
-        if not self._is_replaced:
-            with tempfile.TemporaryFile() as self._file:
-                yield self._file
-            return
-        target = self._target
-        assert target is not None
-        folder, name = (target, "result") if target.is_dir() else (target.parent, target.name)
-        self._part = folder / f".{name[:100]}.{secrets.token_hex(4)}.part"
-        try:
-            self._file = self._part.open("x+b")
-        except OSError as error:
-            raise BadOption(
-                f"{target} cannot be written: {error.strerror}.", next_step="Name another file with -o."
-            ) from error
-        try:
-            with self._file:
-                yield self._file
-        finally:
-            self._part.unlink(missing_ok=True)
+        with self.part("") as part:
+            yield part.file
 
     def settle(self, name: str) -> Path | None:
         """The bytes are complete: puts them in their place.
@@ -100,18 +101,20 @@ class Output:
         Returns:
             Where the file is now; None if it is not in the file system.
         """
-        assert self._file is not None, "settle is called within open"
-        self._file.flush()
-        if self._part is None:
-            self._pour(self._file)
+        part = self._part
+        assert part is not None, "settle is called within open"
+        part.file.flush()
+        if part.path is None:
+            self._pour(part.file)
             return None
         target = self._target
         assert target is not None
         if target.is_dir():
             target = target / name
         self._spare(target)
-        os.fsync(self._file.fileno())
-        self._part.replace(target)
+        os.fsync(part.file.fileno())
+        part.path.replace(target)
+        part.settled()
         return target
 
     def _pour(self, file: BinaryIO) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
-from emobatch.body import BLOCK
-from emobatch.connection import Connection, filename_of, read
+from emobatch.connection import Connection, read
+from emobatch.downloading import download
 from emobatch.output import Output
 
 Form = Literal["tsv", "csv", "toml"]
@@ -172,20 +172,8 @@ class Reviews:
         Returns:
             Where the file is, or None if `target` is no place in the file system.
         """
-        output = target if isinstance(target, Output) else Output(target)
-        path = _path(job_id, f"corrections.{form}")
-        with output.open() as file:
-
-            def attempt() -> str | None:
-                file.seek(0)
-                file.truncate()
-                with self._connection.answer("GET", path, params=_in(taxonomy)) as response:
-                    for block in response.iter_bytes(BLOCK):
-                        file.write(block)
-                    return filename_of(response)
-
-            name = self._connection.persist(attempt)
-            return output.settle(name or f"{job_id}.corrections.{form}")
+        name = f"{job_id}.corrections.{form}"
+        return download(self._connection, _path(job_id, f"corrections.{form}"), _in(taxonomy), target, name=name)
 
 
 def _path(job_id: str, part: str) -> str:

@@ -54,6 +54,23 @@ def send_file(
                 idempotency_key=idempotency_key,
                 progress=progress,
             ).send()
+        stream.seek(start)
+    return send_whole(connection, "/jobs", file, options, idempotency_key=idempotency_key, progress=progress)
+
+
+def send_whole(
+    connection: Connection,
+    path: str,
+    file: Path | BinaryIO,
+    options: Mapping[str, str],
+    *,
+    idempotency_key: str | None,
+    progress: Progress | None,
+) -> AcceptedJob:
+    """Uploads a file to `path` in one request, repeated if need be. Else as `send_file`."""
+    with opened(file) as stream:
+        start = stream.tell()
+        size = stream.seek(0, os.SEEK_END) - start
         headers = {
             "Content-Type": "text/csv",
             "Content-Length": str(size),
@@ -62,7 +79,6 @@ def send_file(
 
         def attempt() -> httpx.Response:
             stream.seek(start)
-            body = blocks(stream, size, progress)
-            return connection.ask("POST", "/jobs", params=options, headers=headers, content=body)
+            return connection.ask("POST", path, params=options, headers=headers, content=blocks(stream, size, progress))
 
         return read(connection.persist(attempt), AcceptedJob.from_dict)

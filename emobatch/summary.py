@@ -31,6 +31,8 @@ class Finished:
     """Whose labels are counted."""
     failed_rows: Sequence[Mapping[str, Any]]
     """The first of them."""
+    mend: str = ""
+    """What to type to get them all."""
 
     def lines(self) -> list[str]:
         """The summary, for people."""
@@ -40,6 +42,7 @@ class Finished:
             [
                 *_job_pairs(self.job, self.taxonomy),
                 *failed,
+                ("to fix", self.mend),
                 ("time", _time(self)),
                 ("job", self.job.id),
                 ("output", output),

@@ -6,8 +6,9 @@ session is killed.
 
 from __future__ import annotations
 
+import json
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from psycopg import sql
 from emobatch import stack
 from emobatch.stack import leftovers
 from emobatch.stack.home import Home
-from emobatch.stack.postgres import OWNER, Postgres
+from emobatch.stack.postgres import DATABASE, OWNER, Postgres
 from emobatch.stack.programs import inherited_environment
 from emobatch.stack.servers import Servers
 from emobatch.stack.supervision import NAME as SUPERVISOR
@@ -96,6 +97,34 @@ def local_stack(local_home: Path) -> Iterator[stack.RunningStack]:
     """Everything, as `emobatch up` runs it: servers, web and a worker with the shipped model."""
     with stack.start(local_home, quiet=True) as running:
         yield running
+
+
+@pytest.fixture
+def fail_rows(local_home: Path) -> Callable[..., None]:
+    """Says in the ledger of `local_stack` that rows of a finished job of one chunk failed: with its model none does."""
+
+    def fail(job_id: str, *rows: int) -> None:
+        home = Home(local_home)
+        port = json.loads((home.root / "ports.json").read_text())["postgres"]
+        with psycopg.connect(Postgres(home, home.secrets(), port).admin_url, dbname=DATABASE) as connection:
+            for row in rows:
+                connection.execute(
+                    """
+                    UPDATE result_chunk SET status[%(row)s] = 2, top_label[%(row)s] = -1,
+                        detail = detail || jsonb_build_object(%(at)s::text, '{"reason": "crashed the model"}'::jsonb)
+                    WHERE job_id = %(job)s
+                    """,
+                    {"job": job_id, "row": row, "at": row - 1},
+                )
+            connection.execute(
+                """
+                UPDATE job SET state = 'completed_with_errors', rows_ok = rows_ok - %(n)s, rows_failed = %(n)s
+                WHERE id = %(job)s
+                """,
+                {"job": job_id, "n": len(rows)},
+            )
+
+    return fail
 
 
 @contextmanager

@@ -94,6 +94,10 @@ class FakeApi:
         """Fields of a status that a test wants otherwise."""
         self.filename = "reviews.labelled.csv"
         self.result = b"text,emotion\r\nfine,joy\r\n"
+        self.etag = ""
+        """Of `result`, as a header has it; with one there are parts of it."""
+        self.cuts: list[int] = []
+        """After so many bytes of a body each answer of `results` breaks, until none is left."""
         self.swallow = 0
         """Results that are missing from an answer of `classify`."""
         self.rows: list[dict[str, Any]] = []
@@ -188,7 +192,15 @@ class FakeApi:
 
     def _results(self, asked: Asked, job_id: str) -> Answer:
         name = f"attachment; filename=\"x.csv\"; filename*=UTF-8''{self.filename}"
-        return Answer(200, self.result, {"Content-Type": "text/csv", "Content-Disposition": name})
+        headers = {"Content-Type": "text/csv", "Content-Disposition": name}
+        headers |= {"ETag": self.etag, "Accept-Ranges": "bytes"} if self.etag else {}
+        cut = self.cuts.pop(0) if self.cuts else None
+        start = int(asked.headers.get("range", "bytes=0-")[6:-1])
+        if not self.etag or not start or asked.headers.get("if-range") != self.etag:
+            return Answer(200, self.result, headers, cut)
+        total = len(self.result)
+        headers["Content-Range"] = f"bytes {start}-{total - 1}/{total}"
+        return Answer(206, self.result[start:], headers, cut)
 
     def _rows(self, asked: Asked, job_id: str) -> Answer:
         if self.rows:

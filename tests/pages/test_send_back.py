@@ -4,41 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 
-import psycopg
-import pytest
 from playwright.sync_api import expect
 
-from emobatch.stack.home import Home
-from emobatch.stack.postgres import DATABASE, Postgres
-
 FILE = b"id,text\n1,I love this so much\n2,broken\n3,I am so sad today\n4,also broken\n"
-FAILED = (2, 4)
-
-
-@pytest.fixture
-def fail_rows(local_home):
-    """Says in the ledger that rows of a finished job had failed: the shipped model fails on none."""
-
-    def fail(job_id: str) -> None:
-        home = Home(local_home)
-        port = json.loads((home.root / "ports.json").read_text())["postgres"]
-        with psycopg.connect(Postgres(home, home.secrets(), port).admin_url, dbname=DATABASE) as connection:
-            for row in FAILED:
-                connection.execute(
-                    f"""
-                    UPDATE result_chunk SET status[{row}] = 2, top_label[{row}] = -1,
-                        detail = detail || '{{"{row - 1}": {{"reason": "crashed the model"}}}}'
-                    WHERE job_id = %s
-                    """,
-                    [job_id],
-                )
-            connection.execute(
-                "UPDATE job SET state = 'completed_with_errors', rows_ok = 2, rows_failed = 2 WHERE id = %s", [job_id]
-            )
-
-    return fail
 
 
 def test_failed_rows_are_fixed_and_sent_back(page, local_stack, fail_rows, keep, tmp_path):
@@ -48,7 +17,7 @@ def test_failed_rows_are_fixed_and_sent_back(page, local_stack, fail_rows, keep,
     page.wait_for_url("**/jobs/*")
     expect(page.get_by_text("Done", exact=True)).to_be_visible(timeout=60_000)
     job_id = page.url.rpartition("/")[2].partition("?")[0]
-    fail_rows(job_id)
+    fail_rows(job_id, 2, 4)
     page.reload()
     failed = page.locator("#failed")
     expect(failed).to_contain_text("2 rows could not be labelled")

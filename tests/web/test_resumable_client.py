@@ -1,4 +1,4 @@
-"""The client's resumable uploads against gunicorn: the connection cut anywhere, web killed, the program interrupted."""
+"""What the client resumes, against gunicorn: the connection cut anywhere, web killed, the program interrupted."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
+from core.storage import open_storage
 from emobatch import resumable
 from emobatch.client import Client
+from emobatch.downloading import KEPT
 from emobatch.retry import Patience
 from tests.web.conftest import TOKEN
 from tests.web.test_server import Server, jobs, program, server  # noqa: F401 - fixtures
@@ -176,3 +179,26 @@ def test_small_files_go_the_short_way(server, program, file, monkeypatch):  # no
         client._connection._http.event_hooks = {"request": [lambda request: asked.append(request.url.path)]}
         client.create_job(file)
     assert asked == ["/api/v1/jobs"]
+
+
+def test_a_download_goes_on_though_web_has_forgotten_the_file(server, program, installation, tmp_path):  # noqa: F811
+    job_id = program.post("/jobs", params={"text_column": "text"}, content=DATA).json()["id"]
+    replace(installation, storage=open_storage((server.log.parent / "storage").as_uri())).run()
+    whole = program.get(f"/jobs/{job_id}/results.csv").content
+    assert len(whole) > 1_500_000
+
+    def stop(done: int, _: int) -> None:
+        if done > 1_200_000:
+            raise KeyboardInterrupt
+
+    with connect(server.port) as client, pytest.raises(KeyboardInterrupt) as caught:
+        client.download_to(job_id, tmp_path, progress=stop)
+    assert caught.value.__notes__ == [KEPT]
+    for pid in server.workers():
+        os.kill(pid, signal.SIGKILL)
+    first: list[int] = []
+    with connect(server.port) as client:
+        path = client.download_to(job_id, tmp_path, progress=lambda done, total: first.append(done))
+    assert first[0] > 1_100_000
+    assert path.read_bytes() == whole
+    assert list(tmp_path.iterdir()) == [path]
