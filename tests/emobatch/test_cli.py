@@ -149,6 +149,7 @@ def test_rows_that_failed_are_named_and_give_3(api, run, csv_file):
     assert ran.code == 3
     assert "rows    2: 1 ok, 0 skipped (empty), 1 failed\n" in ran.err
     assert "failed  data row 5 (file line 7): crashed the model\n" in ran.err
+    assert f"to fix  emobatch failed {next(iter(api.jobs))} --server {api.url}\n" in ran.err
     assert csv_file.with_name("reviews.labelled.csv").exists()
 
 
