@@ -6,10 +6,10 @@ import hmac
 import uuid
 from dataclasses import dataclass
 
-from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from core import keys
+from core.db import Database
 from core.errors import NotAllowed, NotSignedIn
 from core.keys import issue_key
 from core.models import DEFAULT_ACCOUNT_ID, Account
@@ -47,34 +47,28 @@ def create_account(session: Session, name: str) -> uuid.UUID:
     return account.id
 
 
-def act_for(session: Session, account_id: uuid.UUID) -> None:
-    """Makes the account's rows visible for the rest of this transaction, as `core.db.Database.transaction` does."""
-    session.execute(
-        text("SELECT set_config('emobatch.account_id', :account_id, true)"), {"account_id": str(account_id)}
-    )
-
-
 def is_access_token(settings: Settings, presented: str) -> bool:
     """Whether this is the installation's access token; never, where there is none."""
     token = settings.access_token.get_secret_value()
     return bool(token) and hmac.compare_digest(presented.encode(), token.encode())
 
 
-def authenticate(session: Session, settings: Settings, presented: str) -> Principal:
-    """Whom a token or API key stands for. The session's account is set from then on.
+def authenticate(db: Database, settings: Settings, presented: str) -> Principal:
+    """Whom a token or API key stands for: one glance at most, and now and then a note that the key was used.
 
     Raises:
         NotSignedIn: unknown, expired or revoked; which of these is not said.
     """
     if is_access_token(settings, presented):
-        act_for(session, DEFAULT_ACCOUNT_ID)
         return Principal(DEFAULT_ACCOUNT_ID, Scope.ADMIN)
-    found = keys.find(session, settings, presented)
+    with db.glance() as session:
+        found = keys.find(session, settings, presented)
     if found is None:
         raise NotSignedIn(
             "The token or API key is not valid.",
             next_step="Use the link that `emobatch up` printed, or an API key that is neither revoked nor expired.",
         )
-    act_for(session, found.account_id)
-    keys.note_use(session, found)
+    if found.rested:
+        with db.transaction(found.account_id) as session:
+            keys.note_use(session, found.id)
     return Principal(found.account_id, found.scope, key_id=found.id)

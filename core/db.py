@@ -36,6 +36,9 @@ RESTED_S = 1.0
 """A connection that has rested so long is tested before it is used: the server may have been restarted meanwhile."""
 
 
+_ACT_FOR = text("SELECT set_config('emobatch.account_id', :account_id, true)")
+
+
 class Database:
     """An engine for one role.
 
@@ -80,6 +83,7 @@ class Database:
         for trouble in (metrics.DB_POOL_TIMEOUTS, metrics.DB_OUTAGES):
             trouble.labels(self._role)  # there from the start, at 0
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+        self._glances = sessionmaker(self.engine.execution_options(isolation_level="AUTOCOMMIT"))
 
     @contextmanager
     def transaction(self, account_id: uuid.UUID | None = None) -> Iterator[Session]:
@@ -91,14 +95,25 @@ class Database:
         Raises:
             Unavailable: Postgres does not answer, or went away. Whether the commit happened is then unknown.
         """
+        with self._outages_told(), self._open.track_inprogress(), self._sessions() as session, session.begin():
+            if account_id is not None:
+                session.execute(_ACT_FOR, {"account_id": str(account_id)})
+            yield session
+
+    @contextmanager
+    def glance(self) -> Iterator[Session]:
+        """For one statement that only looks, and speaks for no account: in no transaction, so it is one round trip.
+
+        Raises:
+            Unavailable: as `transaction`.
+        """
+        with self._outages_told(), self._open.track_inprogress(), self._glances() as session:
+            yield session
+
+    @contextmanager
+    def _outages_told(self) -> Iterator[None]:
         try:
-            with self._open.track_inprogress(), self._sessions() as session, session.begin():
-                if account_id is not None:
-                    session.execute(
-                        text("SELECT set_config('emobatch.account_id', :account_id, true)"),
-                        {"account_id": str(account_id)},
-                    )
-                yield session
+            yield
         except PoolTimeout:
             metrics.DB_POOL_TIMEOUTS.labels(self._role).inc()
             raise

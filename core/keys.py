@@ -45,6 +45,11 @@ class FoundKey:
     scope: Scope
     last_used_at: datetime | None
 
+    @property
+    def rested(self) -> bool:
+        """Whether nobody wrote down of late that it was used."""
+        return self.last_used_at is None or self.last_used_at < datetime.now(UTC) - USED_WITHIN
+
 
 @dataclass(frozen=True)
 class KeyInfo:
@@ -133,10 +138,9 @@ def find(session: Session, settings: Settings, presented: str) -> FoundKey | Non
     return FoundKey(asked, row.account_id, Scope(row.scope), row.last_used_at)
 
 
-def note_use(session: Session, found: FoundKey) -> None:
-    """Writes down that a key was used, if nobody did a moment ago. The session speaks for its account."""
-    if found.last_used_at is None or found.last_used_at < datetime.now(UTC) - USED_WITHIN:
-        session.execute(update(ApiKey).where(ApiKey.id == found.id).values(last_used_at=func.now()))
+def note_use(session: Session, key_id: uuid.UUID) -> None:
+    """Writes down that a key was used. The session speaks for its account."""
+    session.execute(update(ApiKey).where(ApiKey.id == key_id).values(last_used_at=func.now()))
 
 
 def list_keys(session: Session, account_id: uuid.UUID, user_id: uuid.UUID | None = None) -> list[KeyInfo]:

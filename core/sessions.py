@@ -14,7 +14,8 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, and_, delete, func, select, text, update
 from sqlalchemy.orm import Session
 
-from core.accounts import Principal, act_for
+from core.accounts import Principal
+from core.db import Database
 from core.errors import NotFound
 from core.models import BrowserSession
 from core.settings import Settings
@@ -63,11 +64,12 @@ def begin(session: Session, settings: Settings, principal: Principal, browser: s
     return session_id
 
 
-def find(session: Session, settings: Settings, session_id: uuid.UUID) -> Principal | None:
-    """Who a session belongs to, or None if it is over. The transaction needs no account."""
-    row = session.execute(
-        text("SELECT * FROM find_session(:id, :idle_s)"), {"id": session_id, "idle_s": settings.session_idle_s}
-    ).one_or_none()
+def find(db: Database, settings: Settings, session_id: uuid.UUID) -> Principal | None:
+    """Who a session belongs to, or None if it is over: one glance, and now and then a note that it was used."""
+    with db.glance() as session:
+        row = session.execute(
+            text("SELECT * FROM find_session(:id, :idle_s)"), {"id": session_id, "idle_s": settings.session_idle_s}
+        ).one_or_none()
     if row is None:
         return None
     if row.token_mark is not None and not _is_token_of(settings, row.token_mark):
@@ -78,8 +80,8 @@ def find(session: Session, settings: Settings, session_id: uuid.UUID) -> Princip
     elif row.scope is not None:
         scope = Scope(row.scope)
     if row.rested_s > SEEN_WITHIN_S:
-        act_for(session, row.account_id)
-        session.execute(update(BrowserSession).where(BrowserSession.id == session_id).values(seen_at=func.now()))
+        with db.transaction(row.account_id) as session:
+            session.execute(update(BrowserSession).where(BrowserSession.id == session_id).values(seen_at=func.now()))
     return Principal(row.account_id, scope, row.user_id, row.key_id, session_id)
 
 

@@ -204,8 +204,7 @@ def _authenticate(presented: str) -> Principal:
     rates, sender = state().rates, request.remote_addr or ""
     rates.check_address(sender)
     try:
-        with state().db.transaction() as db:
-            return accounts.authenticate(db, state().settings, presented)
+        return accounts.authenticate(state().db, state().settings, presented)
     except NotSignedIn:
         rates.count_failure(sender)
         raise
@@ -227,8 +226,7 @@ def _from_cookie() -> Principal:
 def _find_session() -> Principal | None:
     if _ID not in session:
         return None
-    with state().db.transaction() as db:
-        return sessions.find(db, state().settings, uuid.UUID(hex=session[_ID]))
+    return sessions.find(state().db, state().settings, uuid.UUID(hex=session[_ID]))
 
 
 def browser_in_words() -> str:

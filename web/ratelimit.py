@@ -31,6 +31,9 @@ TIMEOUT_S = 0.25
 KNOWN_S = 30.0
 """How long a process goes by what it knows of an account's limit, which hardly ever changes."""
 
+CLEAN_S = 1.0
+"""How long a process goes by an address having been let through; a failure that it sees itself counts at once."""
+
 MOST_KNOWN = 10_000
 
 log = structlog.get_logger(__name__)
@@ -84,6 +87,7 @@ class RateLimits:
         )
         self._memory = SlidingWindowCounterRateLimiter(MemoryStorage())
         self._known: dict[uuid.UUID, tuple[int, float]] = {}
+        self._clean: dict[str, float] = {}
         self._away_until = 0.0
         self._lock = threading.Lock()
 
@@ -118,12 +122,16 @@ class RateLimits:
         Raises:
             TooMany: so it is.
         """
-        if self._failures:
+        if self._failures and time.monotonic() >= self._clean.get(address, 0.0):
             self._check(RateLimitItemPerMinute(self._failures), _FAILURES, "address", address)
+            if len(self._clean) > MOST_KNOWN:
+                self._clean.clear()
+            self._clean[address] = time.monotonic() + CLEAN_S
 
     def count_failure(self, address: str) -> None:
         """Counts a request with no right sign-in."""
         if self._failures:
+            self._clean.pop(address, None)
             self._ask("hit", RateLimitItemPerMinute(self._failures), "address", address)
 
     def check_guesses(self, email: str) -> None:

@@ -36,8 +36,7 @@ def issue(db, settings, account_id):
 
 
 def who(web_db, settings, presented: str) -> Principal:
-    with web_db.transaction() as session:
-        return accounts.authenticate(session, settings, presented)
+    return accounts.authenticate(web_db, settings, presented)
 
 
 # --- keys -------------------------------------------------------------------------------------------------------------
@@ -227,7 +226,7 @@ def test_who_is_shut_out_loses_sign_in_sessions_and_keys(db, web_db, settings, a
         users.disable(session, account_id, user_id)  # twice is harmless
     with web_db.transaction() as session:
         assert users.find_credentials(session, "ada@example.org") is None
-        assert sessions.find(session, settings, session_id) is None
+    assert sessions.find(web_db, settings, session_id) is None
     with pytest.raises(NotSignedIn):
         who(web_db, settings, key)
     with db.transaction() as session:
@@ -275,8 +274,7 @@ def begin(db, settings, account_id, make_user):
 
 
 def find(web_db, settings, session_id):
-    with web_db.transaction() as session:
-        return sessions.find(session, settings, session_id)
+    return sessions.find(web_db, settings, session_id)
 
 
 def test_a_session_is_its_users(web_db, settings, account_id, make_user, begin):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import signal
+import uuid
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -42,6 +43,31 @@ def end(other: Database, pid: int) -> None:
 
 def test_a_connection_is_kept(one: Database):
     assert backend(one) == backend(one)
+
+
+def test_a_glance_is_in_no_transaction_and_the_next_one_on_its_connection_is(one: Database):
+    account_id = uuid.uuid4()
+    state = text(
+        "SELECT pg_backend_pid(), xact_start = query_start, current_setting('emobatch.account_id', true) "
+        "FROM pg_stat_activity WHERE pid = pg_backend_pid()"
+    )
+    with one.transaction(account_id) as session:
+        session.execute(text("SELECT pg_sleep(0.001)"))
+        pid, began_with_it, account = session.execute(state).one()
+        assert (began_with_it, account) == (False, str(account_id))
+    with one.glance() as session:
+        session.execute(text("SELECT 1"))
+        assert session.execute(state).one() == (pid, True, "")
+    with one.transaction() as session:
+        session.execute(text("SELECT 1"))
+        assert session.execute(state).one() == (pid, False, "")
+
+
+def test_a_glance_at_a_server_that_is_away_is_an_outage(one: Database, other: Database, monkeypatch):
+    monkeypatch.setattr(core.db, "RESTED_S", 60.0)
+    end(other, backend(one))
+    with pytest.raises(Unavailable), one.glance() as session:
+        session.execute(text("SELECT 1"))
 
 
 def test_a_connection_that_was_cut_while_it_rested_is_replaced(one: Database, other: Database, monkeypatch):

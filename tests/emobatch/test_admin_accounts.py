@@ -70,14 +70,13 @@ def test_a_user_is_added_changed_and_shut_out(admin, account, web_db, monkeypatc
 def test_a_key_is_made_once_listed_and_revoked(admin, account, web_db, settings):
     _, out, _ = admin("add-key", "ci", "--account", account, "--scope", "read", "--days", "7")
     key = out.strip()
-    with web_db.transaction() as session:
-        assert accounts.authenticate(session, settings, key).scope is Scope.READ
+    assert accounts.authenticate(web_db, settings, key).scope is Scope.READ
     _, out, _ = admin("keys", "--account", account)
     assert "ci" in out
     assert key.split("_")[2] not in out
     assert admin("revoke-key", str(uuid.UUID(hex=key.split("_")[1])))[0] == 0
-    with web_db.transaction() as session, pytest.raises(NotSignedIn):
-        accounts.authenticate(session, settings, key)
+    with pytest.raises(NotSignedIn):
+        accounts.authenticate(web_db, settings, key)
     with web_db.transaction() as session:
         assert keys.find(session, settings, key) is None
 

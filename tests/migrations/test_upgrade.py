@@ -129,8 +129,7 @@ def test_a_job_that_the_first_release_had_begun_is_ended(upgraded):
 
 
 def test_a_key_of_the_first_release_still_signs_in(upgraded):
-    with upgraded.web_db.transaction() as session:
-        assert accounts.authenticate(session, upgraded.settings, KEY).account_id == DEFAULT_ACCOUNT_ID
+    assert accounts.authenticate(upgraded.web_db, upgraded.settings, KEY).account_id == DEFAULT_ACCOUNT_ID
 
 
 def test_the_way_back_and_forth_again_loses_nothing(owner, empty_database_url):
