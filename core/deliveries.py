@@ -16,6 +16,7 @@ from sqlalchemy import delete, func, select, text, tuple_, update
 from sqlalchemy.orm import Session
 
 from core.errors import NotFound, NotReady
+from core.mark import Mark
 from core.models import Delivery, Webhook
 from core.states import DeliveryState, WebhookEvent
 from core.webhooks import get
@@ -107,21 +108,20 @@ def send_test(session: Session, account_id: uuid.UUID, webhook_id: uuid.UUID) ->
 
 
 def list_deliveries(
-    session: Session, account_id: uuid.UUID, webhook_id: uuid.UUID, *, limit: int, before: uuid.UUID | None
+    session: Session, account_id: uuid.UUID, webhook_id: uuid.UUID, *, limit: int, before: Mark | None
 ) -> list[Delivery]:
     """A webhook's messages, newest first.
 
     Args:
-        before: the id of the last one already seen: older ones follow.
+        before: the place of the last one already seen: older ones follow.
 
     Raises:
-        NotFound: the webhook, or `before`, is unknown or another account's.
+        NotFound: the webhook is unknown or another account's.
     """
     get(session, account_id, webhook_id)
     query = select(Delivery).where(Delivery.webhook_id == webhook_id, Delivery.account_id == account_id)
     if before is not None:
-        mark = _delivery(session, account_id, before)
-        query = query.where(tuple_(Delivery.created_at, Delivery.id) < tuple_(mark.created_at, mark.id))
+        query = query.where(tuple_(Delivery.created_at, Delivery.id) < tuple_(before.created_at, before.id))
     return list(session.scalars(query.order_by(Delivery.created_at.desc(), Delivery.id.desc()).limit(limit)))
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from core.errors import NotFound
 from core.ledger import RATE_TAU_S, close_job
+from core.mark import Mark
 from core.models import Job, Model, Upload
 from core.states import IngestState, JobState
 from core.waiting import STILL, waiting
@@ -158,16 +159,13 @@ def get_status(session: Session, account_id: uuid.UUID, job_id: uuid.UUID) -> Jo
 
 
 def list_statuses(
-    session: Session, account_id: uuid.UUID, *, limit: int = 50, before: uuid.UUID | None = None
+    session: Session, account_id: uuid.UUID, *, limit: int = 50, before: Mark | None = None
 ) -> list[JobStatus]:
-    """An account's jobs, newest first; `before` is the id of the last one already seen."""
+    """An account's jobs, newest first; `before` is the place of the last one already seen."""
     query = _STATUSES.where(Job.account_id == account_id)
     if before is not None:
-        mark = select(Job.created_at, Job.id).where(Job.id == before, Job.account_id == account_id)
-        seen = session.execute(mark).one_or_none()
-        if seen is None:
-            raise no_such_job()
-        query = query.where(text("(job.created_at, job.id) < (:at, :id)").bindparams(at=seen.created_at, id=seen.id))
+        place = text("(job.created_at, job.id) < (:at, :id)").bindparams(at=before.created_at, id=before.id)
+        query = query.where(place)
     rows = session.execute(query.order_by(Job.created_at.desc(), Job.id.desc()).limit(limit)).all()
     return [_status(session, row) for row in rows]
 

@@ -141,7 +141,7 @@ def list_command(display: Display, limit: int, where: Where, as_json: bool) -> N
         _print_json([dict(job.fields) for job in page.jobs])
         return
     click.echo("\n".join(summary.list_lines(page.jobs)))
-    if page.next_before:
+    if page.next:
         display.say("There are older ones: raise --limit.")
 
 

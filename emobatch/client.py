@@ -174,12 +174,10 @@ class Client(RowReading, FailedRows, InMemory):
                 raise TimeoutError(f"Job {job_id} was not over after {timeout_s:g} seconds.")
             self._sleep(job.next_look_s(now - began, now - changed))
 
-    def jobs(self, *, limit: int = 50, before: str | None = None) -> JobPage:
-        """The account's jobs, newest first; `before` is an earlier page's `next_before`."""
-        response = self._connection.repeat("GET", "/jobs", params=given({"limit": limit, "before": before}))
-        return read(
-            response, lambda page: JobPage(tuple(Job.from_dict(job) for job in page["jobs"]), page["next_before"])
-        )
+    def jobs(self, *, limit: int = 50, cursor: str | None = None) -> JobPage:
+        """The account's jobs, newest first; `cursor` is an earlier page's `next`."""
+        response = self._connection.repeat("GET", "/jobs", params=given({"limit": limit, "cursor": cursor}))
+        return read(response, lambda page: JobPage(tuple(Job.from_dict(job) for job in page["jobs"]), page["next"]))
 
     def cancel(self, job_id: str) -> Job:
         """Stops a job; rows that were labelled stay labelled. A job that is over stays as it is."""
@@ -215,11 +213,11 @@ class Client(RowReading, FailedRows, InMemory):
         return read(self._connection.repeat("GET", "/models"), lambda answer: tuple(answer["models"]))
 
     def compare(
-        self, job_id: str, other_id: str, *, taxonomy: str | None = None, after: int = 0, limit: int = 50
+        self, job_id: str, other_id: str, *, taxonomy: str | None = None, cursor: str | None = None, limit: int = 50
     ) -> Mapping[str, Any]:
         """Two jobs of one upload: ``rows``, ``same``, ``changed``, ``agreement``, ``pairs``; and ``changes``, some of
-        the rows whose label differs, from the one after data row `after`."""
-        params = given({"taxonomy": taxonomy, "after": after, "limit": limit})
+        the rows whose label differs, from an earlier answer's ``next`` on."""
+        params = given({"taxonomy": taxonomy, "cursor": cursor, "limit": limit})
         path = job_path(job_id, f"compare/{quote(other_id, safe='')}")
         return read(self._connection.repeat("GET", path, params=params), dict)
 

@@ -130,10 +130,10 @@ class Job:
 
 @dataclass(frozen=True)
 class JobPage:
-    """Some jobs, newest first; `next_before` asks for older ones, None: there are none."""
+    """Some jobs, newest first; `next` asks for older ones, None: there are none."""
 
     jobs: tuple[Job, ...]
-    next_before: str | None
+    next: str | None
 
 
 @dataclass(frozen=True)

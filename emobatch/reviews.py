@@ -152,13 +152,13 @@ class Reviews:
     def corrections(self, job_id: str, *, taxonomy: str | None = None) -> list[RowCorrection]:
         """All corrections of a job in one taxonomy, in the file's order."""
         found: list[RowCorrection] = []
-        after: int | None = 0
-        while after is not None:
-            params = _in(taxonomy) | {"after": str(after), "limit": "1000"}
+        params = _in(taxonomy) | {"limit": "1000"}
+        while True:
             page = read(self._connection.repeat("GET", _path(job_id, "corrections"), params=params), dict)
             found += [RowCorrection(one["row"], tuple(one["labels"]), one["given_in"]) for one in page["corrections"]]
-            after = page["next_after"]
-        return found
+            if page["next"] is None:
+                return found
+            params["cursor"] = page["next"]
 
     def download_to(
         self, job_id: str, target: Path | Output, *, form: Form = "tsv", taxonomy: str | None = None

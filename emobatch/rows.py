@@ -58,14 +58,12 @@ class RowPage:
     """Some labelled rows, as in the API's JSON Lines.
 
     Attributes:
-        next_after: in the file's order: asks for the rows after those; None: there are none.
-        next, previous: the same for any order, as a cursor.
+        next, previous: ask for the rows after and before those, as a cursor; None: there are none.
         total: rows like that; of a search that is not done, those found so far.
         searched: how far a search looked: ``rows`` of ``of``, and whether the page is ``done``.
     """
 
     rows: tuple[Row, ...]
-    next_after: int | None
     next: str | None = None
     previous: str | None = None
     total: int | None = None
@@ -75,7 +73,7 @@ class RowPage:
     def from_dict(cls, page: Mapping[str, Any]) -> RowPage:
         """Reads an answer of ``GET /jobs/…/rows``."""
         rest = {name: page.get(name) for name in ("next", "previous", "total", "searched")}
-        return cls(tuple(page["rows"]), page["next_after"], **rest)
+        return cls(tuple(page["rows"]), **rest)
 
 
 def write_csv(rows: Iterable[Row], file: TextIO) -> None:

@@ -30,6 +30,7 @@ from web import (
     taxonomy_pages,
     tracing,
     trying,
+    uniform,
 )
 from web.state import EXTENSION, State
 
@@ -68,6 +69,7 @@ def create_app(settings: Settings | None = None) -> APIFlask:
     guard.install(app, settings)
     tracing.install(app)
     problems.install(app)
+    uniform.install(app)
     intake.install(app)
     assets.install(app)
     present.install(app)

@@ -23,6 +23,7 @@ from core.results.comparison import Agreement, Change, Comparison
 from core.states import JobState
 from web.api.ids import as_job_id
 from web.auth import require_account
+from web.paging import row_cursor
 from web.present import colours
 from web.schemas import parse
 from web.state import state
@@ -144,7 +145,7 @@ def compare(job_id: str, other_id: str) -> Any:
         first, second = (core.jobs.get_status(db, account_id, each) for each in ids)
         model = registry.model_version(db, first.model_sha256)
     compared = open_both(*ids, options.taxonomy)
-    rows, next_after = page_of(compared, options.after, ROWS_A_PAGE)
+    rows, following = page_of(compared, options.begin, ROWS_A_PAGE)
     found: Agreement = compared.agreement()
     return render_template(
         "compare.html",
@@ -157,5 +158,5 @@ def compare(job_id: str, other_id: str) -> Any:
         pairs=found.pairs.most_common(12),
         rows=rows,
         options=options,
-        next_after=next_after,
+        following=row_cursor(following),
     )

@@ -100,9 +100,7 @@ def send(job_id: str, file: ResultFile, filename: str) -> Response:
     if etag is None:  # of a job that goes on: the next time it is another file
         return stream(job_id, file.blocks(), filename, MIMETYPES[file.form])
     if request.if_none_match.contains(etag):
-        response = Response(status=304)
-        response.set_etag(etag)
-        return response
+        return _validated(Response(status=304), etag)
     places = _memory.of(etag)
     if (wanted := _wanted_range(etag)) is None:
         response = Response(_body(job_id, _written(file, places)), mimetype=MIMETYPES[file.form])
@@ -110,10 +108,15 @@ def send(job_id: str, file: ResultFile, filename: str) -> Response:
             response.content_length = places.total
     else:
         response = _part(job_id, file, places, wanted)
-    response.set_etag(etag)
     response.headers["Accept-Ranges"] = "bytes"
+    return _finished(_validated(response, etag), filename)
+
+
+def _validated(response: Response, etag: str) -> Response:
+    """May be kept, and is asked about again before it is used (also a 304 says so: RFC 9110, 15.4.5)."""
+    response.set_etag(etag)
     response.headers["Cache-Control"] = "private, no-cache"
-    return _finished(response, filename)
+    return response
 
 
 def _finished(response: Response, filename: str) -> Response:

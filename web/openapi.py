@@ -31,6 +31,10 @@ _RESPONSES = {
 }
 
 
+_RETRY = {
+    "Retry-After": {"schema": {"type": "integer", "minimum": 0}, "description": "Seconds after which to ask (again)."}
+}
+
 _ID = {"type": "string", "format": "uuid"}
 _PATH_PARTS: dict[str, dict[str, Any]] = {
     "row": {"type": "integer", "minimum": 1, "maximum": 2**31 - 1},
@@ -70,7 +74,7 @@ def _finish(spec: Any) -> Any:
             _finish_operation(path, method, operation)
     openapi_uploads.describe(spec["paths"])
     ready = spec["paths"]["/api/v1/ready"]["get"]["responses"]
-    ready["503"] = ready["200"] | {"description": "A part is away; `parts` says which."}
+    ready["503"] = ready["200"] | {"description": "A part is away; `parts` says which.", "headers": _RETRY}
     look = spec["paths"]["/api/v1/preview"]["post"]
     head = {"type": "string", "format": "binary", "description": "The file's first bytes, or all."}
     look["requestBody"] = {"required": True, "content": {"text/csv": {"schema": head}}}
@@ -79,6 +83,8 @@ def _finish(spec: Any) -> Any:
         upload = spec["paths"][path]["post"]
         upload["requestBody"] = _body(options)
         upload["parameters"].append({"name": "Idempotency-Key", "in": "header", "required": False, "schema": key})
+    for status in ("429", "503"):
+        components["responses"][f"problem_{status}"]["headers"] = _RETRY
     components["schemas"] = {_short(name): schema for name, schema in components["schemas"].items()}
     return spec | {"paths": _plain(spec["paths"]), "components": _plain(components)}
 
@@ -117,8 +123,15 @@ def _finish_operation(path: str, method: str, operation: dict[str, Any]) -> None
         part = operation["responses"]["200"] | {"description": "The bytes that `Range` asks for."}
         operation["responses"] |= {"206": part, "304": {"description": "Nothing changed."}}
         operation["responses"]["416"] = {"description": "The file ends before these bytes."}
-    if (path, method) == ("/api/v1/jobs/{job_id}", "get"):
-        operation["responses"]["304"] = {"description": "Nothing changed."}
+    good = operation["responses"].get("200", {})
+    if method == "get" and "application/json" in good.get("content", {}) and operation.get("security") != [{}]:
+        operation["parameters"].append(
+            {"name": "If-None-Match", "in": "header", "required": False, "schema": {"type": "string"}}
+        )
+        good.setdefault("headers", {})["ETag"] = {"schema": {"type": "string"}, "description": "Changes as it does."}
+        operation["responses"]["304"] = {"description": "Nothing changed since the answer with that `ETag`."}
+    if "202" in operation["responses"]:
+        operation["responses"]["202"].setdefault("headers", {}).update(_RETRY)
     for status in statuses:
         operation["responses"].setdefault(status, {"$ref": f"#/components/responses/problem_{status}"})
     for parameter in operation["parameters"]:

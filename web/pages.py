@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
@@ -29,6 +28,7 @@ import core.removal
 from core import own_taxonomies, registry, users
 from core.errors import BadOption, EmobatchError, NotSignedIn, TooMany, Unavailable
 from core.jobs import JobStatus
+from core.mark import Mark
 from core.preview import PREVIEW_BYTES
 from core.registry import ModelVersion
 from web import auth, problems
@@ -37,10 +37,11 @@ from web.auth import require_account
 from web.comparing import Versions, on_hand
 from web.figuring import top_counts
 from web.intake import create_job
+from web.paging import PageOptions, newest_first
 from web.present import Bar, bars, colours, deleted
 from web.reading import Offered
 from web.reference import Reference
-from web.schemas import CreateOptions, ListOptions, parse
+from web.schemas import CreateOptions, parse
 from web.state import state
 from web.tables import Table, TableOptions, options_in
 
@@ -167,10 +168,10 @@ def _upload_page(problem: dict[str, Any] | None = None) -> str:
 @pages.get("/jobs")
 def jobs() -> Any:
     """All jobs, newest first; only the table if htmx asks."""
-    before = parse(ListOptions, request.args).before
-    found, more = _jobs(JOBS_A_PAGE, before)
+    options = parse(PageOptions, request.args)
+    found, more = _jobs(JOBS_A_PAGE, options.before)
     template = "_jobs.html" if "HX-Request" in request.headers else "jobs.html"
-    return render_template(template, jobs=found, more=more, before=before)
+    return render_template(template, jobs=found, more=more, cursor=options.cursor)
 
 
 @pages.get("/recent")
@@ -179,11 +180,11 @@ def recent() -> Any:
     return render_template("_jobs.html", jobs=_jobs(RECENT_JOBS, None)[0], recent=True)
 
 
-def _jobs(limit: int, before: uuid.UUID | None) -> tuple[list[JobStatus], uuid.UUID | None]:
+def _jobs(limit: int, before: Mark | None) -> tuple[Sequence[JobStatus], str | None]:
     account_id = require_account()
     with state().db.transaction(account_id) as db:
-        found = core.jobs.list_statuses(db, account_id, limit=limit, before=before)
-    return found, found[-1].id if len(found) == limit else None
+        found = core.jobs.list_statuses(db, account_id, limit=limit + 1, before=before)
+    return newest_first(found, limit)
 
 
 # --- one job --------------------------------------------------------------------------------------------------------

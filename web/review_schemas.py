@@ -12,6 +12,7 @@ from core.review.figures import Trade
 from core.review.intervals import Estimate
 from core.review.report import Report
 from core.review.tables import Verdict
+from web.paging import NEXT, RowPageOptions
 from web.schemas import Query, Word
 
 TAXONOMY = "`ekman` (default), `goemotions` or `sentiment`."
@@ -31,11 +32,10 @@ class NextOptions(TaxonomyOptions):
     limit: int = Field(default=10, ge=1, le=100)
 
 
-class CorrectionsOptions(TaxonomyOptions):
+class CorrectionsOptions(TaxonomyOptions, RowPageOptions):
     """Which corrections to list."""
 
-    after: int = Field(default=0, ge=0, le=2**31 - 1, description="Those of rows after this data row.")
-    limit: int = Field(default=100, ge=1, le=1000)
+    limit: int = Field(default=100, ge=1, le=1000, description="How many at most.")
 
 
 class DrawIn(BaseModel):
@@ -239,4 +239,4 @@ class CorrectionsOut(BaseModel):
 
     taxonomy: str
     corrections: list[CorrectionOut]
-    next_after: int | None = Field(description="Give it as `after` to go on; null at the end.")
+    next: str | None = Field(description=NEXT)

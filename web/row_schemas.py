@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from core.results import RowDetail, RowQuery
 from core.results.query import FLAGS, Order, Sort
 from core.results.search import LONGEST, Needle
+from web.paging import NEXT
 from web.schemas import ReadOptions, Word, YesNo
 
 Score = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -47,7 +48,7 @@ class RowsOptions(ReadOptions):
         default=None, description="`next` or `previous` of an earlier answer, with the same filters and order."
     )
     after: int = Field(
-        default=0, ge=0, le=2**31 - 1, description="In the file's order: rows after this data row. Or use `cursor`."
+        default=0, ge=0, le=2**31 - 1, description="In the file's order, to begin with: what comes after this data row."
     )
     columns: Annotated[Word, AfterValidator(_column_numbers)] | None = Field(
         default=None, description="Only these columns of the file in `cells`: numbers from 1, joined by commas."
@@ -129,11 +130,8 @@ class RowsOut(BaseModel):
 
     rows: list[RowOut]
     total: int = Field(description="Rows like that; in a search that is not done, those found so far.")
-    next: str | None = Field(description="Give it as `cursor` to go on; null at the end.")
+    next: str | None = Field(description=NEXT)
     previous: str | None = Field(description="Give it as `cursor` to go back; null at the beginning.")
-    next_after: int | None = Field(
-        description="In the file's order the same as `next`, as a data row for `after`; else null."
-    )
     searched: SearchedOut | None
 
 

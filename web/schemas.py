@@ -83,13 +83,6 @@ class FixOptions(Query):
     encoding: Word | None = Field(default=None, description="As for a job; detected where it is left out.")
 
 
-class ListOptions(Query):
-    """Which jobs to list."""
-
-    limit: int = Field(default=50, ge=1, le=200)
-    before: uuid.UUID | None = Field(default=None, description="Id of the last job already seen: older ones follow.")
-
-
 class ReadOptions(Query):
     """How to read results. They can be chosen anew for every reading: the model is not run again."""
 
@@ -249,7 +242,7 @@ class JobsOut(BaseModel):
     """Jobs, newest first."""
 
     jobs: list[JobOut]
-    next_before: uuid.UUID | None = Field(description="Give it as `before` for the older ones; null at the end.")
+    next: str | None = Field(description="Give it as `cursor` to go on; null at the end.")
 
 
 class HealthOut(BaseModel):

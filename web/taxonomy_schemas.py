@@ -8,6 +8,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from core.own_taxonomies import Groups, Kept
+from web.paging import NEXT
 from web.schemas import Word
 
 _GROUPS: list[Any] = [
@@ -75,3 +76,4 @@ class TaxonomiesOut(BaseModel):
     """Your taxonomies, each in its newest version, by name."""
 
     taxonomies: list[TaxonomyOut]
+    next: str | None = Field(description=NEXT)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from core.registry import KnownModel
 from core.results.comparison import Change
+from web.paging import NEXT, RowPageOptions
 from web.schemas import Query, Word
 
 MODEL = "A model version that a living worker holds: its name, `name@version`, or 8 or more digits of its sha256."
@@ -27,11 +28,10 @@ class CompareOptions(Query):
     taxonomy: Word | None = Field(default=None, description="`ekman` (default), `goemotions` or `sentiment`.")
 
 
-class ChangesOptions(CompareOptions):
+class ChangesOptions(CompareOptions, RowPageOptions):
     """Which changed rows to show."""
 
-    after: int = Field(default=0, ge=0, le=2**31 - 1, description="Rows after this data row.")
-    limit: int = Field(default=50, ge=1, le=500)
+    limit: int = Field(default=50, ge=1, le=500, description="How many at most.")
 
 
 class LabelOut(BaseModel):
@@ -78,11 +78,12 @@ class ModelsOut(BaseModel):
     """Model versions: the default one first, then the newest."""
 
     models: list[ModelOut]
+    next: str | None = Field(description=NEXT)
 
     @classmethod
-    def of(cls, models: Iterable[KnownModel], default_sha256: str) -> Self:
+    def of(cls, models: Iterable[KnownModel], default_sha256: str, following: str | None) -> Self:
         """Versions as the registry has them, in their order."""
-        return cls(models=[ModelOut.of(model, default_sha256) for model in models])
+        return cls(models=[ModelOut.of(model, default_sha256) for model in models], next=following)
 
 
 class PairOut(BaseModel):
@@ -128,4 +129,4 @@ class ComparisonOut(BaseModel):
     agreement: float | None = Field(description="`same` of `rows`; null where there is no row.")
     pairs: list[PairOut] = Field(description="What became what, the most frequent first.")
     changes: list[ChangeOut]
-    next_after: int | None = Field(description="Give it as `after` to go on; null at the end.")
+    next: str | None = Field(description=NEXT)

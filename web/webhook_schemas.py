@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from core.models import Delivery, Webhook
 from core.states import DeliveryState, WebhookEvent
 from core.webhooks import CHOOSABLE, MAX_URL, Choosable
-from web.schemas import Query, Word
+from web.paging import NEXT
+from web.schemas import Word
 
 
 class WebhookIn(BaseModel):
@@ -54,6 +55,7 @@ class WebhooksOut(BaseModel):
     """An account's webhooks, oldest first."""
 
     webhooks: list[WebhookOut]
+    next: str | None = Field(description=NEXT)
 
 
 class AttemptOut(BaseModel):
@@ -91,11 +93,4 @@ class DeliveriesOut(BaseModel):
     """A webhook's messages, newest first."""
 
     deliveries: list[DeliveryOut]
-    next_before: uuid.UUID | None = Field(description="Give it as `before` for the older ones; null at the end.")
-
-
-class DeliveryListOptions(Query):
-    """Which messages to list."""
-
-    limit: int = Field(default=50, ge=1, le=200)
-    before: uuid.UUID | None = Field(default=None, description="Id of the last one already seen: older ones follow.")
+    next: str | None = Field(description=NEXT)

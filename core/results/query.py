@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import math
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import BadOption
+from core.mark import no_such_cursor, opaque, plain
 from core.results.labels import UNITS
 from core.results.search import Needle
 from core.states import RowFlag, RowStatus
@@ -135,8 +134,7 @@ class Cursor:
 
     def encode(self) -> str:
         """As it stands in an address: opaque to whoever is given it."""
-        plain = f"{'b' if self.back else 'f'}.{self.order}.{self.key}"
-        return base64.urlsafe_b64encode(plain.encode()).decode().rstrip("=")
+        return opaque(f"{'b' if self.back else 'f'}.{self.order}.{self.key}")
 
     @classmethod
     def decode(cls, given: str, query: RowQuery) -> Cursor:
@@ -146,13 +144,12 @@ class Cursor:
             BadOption: not one of ours, or of a table in another order.
         """
         try:
-            plain = base64.b64decode(given + "=" * (-len(given) % 4), altchars=b"-_", validate=True).decode("ascii")
-            way, order, key = plain.split(".")
+            way, order, key = plain(given).split(".")
             found = cls(order, int(key), {"b": True, "f": False}[way])
-        except (binascii.Error, ValueError, KeyError):
-            raise BadOption("cursor is not one that was given out.", next_step="Leave it out to begin anew.") from None
+        except (ValueError, KeyError):
+            raise no_such_cursor() from None
         if not -(2**31) <= found.key < 2**62:
-            raise BadOption("cursor is not one that was given out.", next_step="Leave it out to begin anew.")
+            raise no_such_cursor()
         if found.order != _order_of(query):
             raise BadOption("cursor belongs to another order of rows.", next_step="Leave it out to begin anew.")
         return found

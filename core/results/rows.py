@@ -57,7 +57,6 @@ class Page:
         total: rows like that; with a search that has not looked through everything, those found so far.
         before: how many of them stand before the page.
         next, previous: where the table goes on, as the text of a `Cursor`; None: nowhere.
-        next_after: the same as `next` for a table in the file's order, as a data row.
         searched: None without a search.
     """
 
@@ -66,7 +65,6 @@ class Page:
     before: int
     next: str | None
     previous: str | None
-    next_after: int | None
     searched: Searched | None = None
 
 
@@ -135,14 +133,12 @@ class RowTable:
             # Where a search stopped before the page was full, its next page begins there.
             onward = Cursor.of(query, last) if n_left else None if stopped is None else Cursor.of(query, stopped)
             back = _back(query, first) if n_before else None
-        in_file_order = query.sort is Sort.ROW and query.is_ascending
         return Page(
             rows=found,
             total=len(rows),
             before=n_before,
             next=onward.encode() if onward else None,
             previous=back.encode() if back else None,
-            next_after=onward.key if onward and in_file_order else None,
             searched=searched,
         )
 

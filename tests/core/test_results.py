@@ -32,11 +32,11 @@ def opened(installation: Installation, job_id: uuid.UUID, **options: str):
 
 
 def test_pages_follow_each_other_without_gap_or_overlap(installation, job_id):
-    results, after, seen = opened(installation, job_id), 0, []
-    while after is not None:
-        page = results.page(after_row=after, limit=33)
+    results, cursor, seen = opened(installation, job_id), "", []
+    while cursor is not None:
+        page = results.page(cursor=cursor, limit=33)
         seen += [row["row"] for row in page.rows]
-        after = page.next_after
+        cursor = page.next
     assert seen == list(range(1, 251))
 
 
@@ -46,11 +46,11 @@ def test_a_label_filter_finds_exactly_the_rows_with_that_label(installation, job
     wanted = installation.model.taxonomies[taxonomy]
     index, _ = wanted.top(wanted.scores(null_logits(TEXTS)))
     for at, label in enumerate(wanted.labels):
-        found, after = [], 0
-        while after is not None:
-            page = results.page(RowQuery(label=label), after_row=after, limit=7)
+        found, cursor = [], ""
+        while cursor is not None:
+            page = results.page(RowQuery(label=label), cursor=cursor, limit=7)
             found += [row["row"] for row in page.rows]
-            after = page.next_after
+            cursor = page.next
         assert found == [row for row, top in enumerate(index, start=1) if top == at]
 
 

@@ -179,7 +179,7 @@ class FakeApi:
 
     def _list(self, asked: Asked) -> Answer:
         jobs = [self._show(job) for job in self.jobs.values()]
-        return _json({"jobs": jobs[: int(asked.query["limit"])], "next_before": None})
+        return _json({"jobs": jobs[: int(asked.query["limit"])], "next": None})
 
     def _cancel(self, asked: Asked, job_id: str) -> Answer:
         self.jobs[job_id]["cancelled"] = True
@@ -206,9 +206,9 @@ class FakeApi:
         if self.rows:
             at = int(asked.query.get("cursor", "0"))
             more = str(at + 2) if at + 2 < len(self.rows) else None
-            page = {"rows": self.rows[at : at + 2], "next": more, "next_after": None, "total": len(self.rows)}
+            page = {"rows": self.rows[at : at + 2], "next": more, "total": len(self.rows)}
             return _json(page)
-        return _json({"rows": [{"row": 5, "line": 7, "row_status": "failed: crashed the model"}], "next_after": 5})
+        return _json({"rows": [{"row": 5, "line": 7, "row_status": "failed: crashed the model"}], "next": "5"})
 
     def _row(self, asked: Asked, job_id: str, row: str) -> Answer:
         return _json({"row": int(row), "scores": {"joy": 0.9}, "taxonomies": {}})
@@ -231,7 +231,7 @@ class FakeApi:
                 **{"taxonomy": "ekman", "rows": 40, "same": 39, "changed": 1, "agreement": 0.975},
                 "pairs": [{"before": "joy", "after": "neutral", "rows": 1}],
                 "changes": [change | {"score_before": 0.4, "score_after": 0.5}],
-                "next_after": None,
+                "next": None,
             }
         )
 

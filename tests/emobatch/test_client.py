@@ -232,10 +232,10 @@ def test_waiting_has_an_end_if_one_is_asked_for(api, client, job_id):
 
 
 def test_jobs_are_listed_and_cancelled(api, client, job_id):
-    page = client.jobs(limit=10, before="x")
+    page = client.jobs(limit=10, cursor="x")
     assert [job.id for job in page.jobs] == [job_id]
-    assert page.next_before is None
-    assert api.asked[-1].query == {"limit": "10", "before": "x"}
+    assert page.next is None
+    assert api.asked[-1].query == {"limit": "10", "cursor": "x"}
     assert client.cancel(job_id).state is JobState.CANCELLED
 
 
@@ -256,7 +256,7 @@ def test_whatever_is_typed_as_an_id_stays_one_segment(api, client):
 
 def test_rows_and_summary(api, client, job_id):
     page = client.rows(job_id, View("goemotions", 0.4, "all"), after=3, limit=5, label="joy", status="failed")
-    assert (page.rows[0]["row"], page.next_after) == (5, 5)
+    assert (page.rows[0]["row"], page.next) == (5, "5")
     assert api.asked[-1].query == {
         "after": "3",
         "limit": "5",
@@ -272,9 +272,9 @@ def test_rows_and_summary(api, client, job_id):
 def test_a_file_again_with_another_model_and_both_compared(api, client, job_id):
     second = client.again(job_id, "small@1.0.0")
     assert (second.id, api.asked[-1].query) == (f"{job_id}-again", {"model": "small@1.0.0"})
-    found = client.compare(job_id, second.id, taxonomy="sentiment", after=3, limit=5)
+    found = client.compare(job_id, second.id, taxonomy="sentiment", cursor="3", limit=5)
     assert (found["changed"], found["pairs"][0]["rows"]) == (1, 1)
-    assert api.asked[-1].query == {"taxonomy": "sentiment", "after": "3", "limit": "5"}
+    assert api.asked[-1].query == {"taxonomy": "sentiment", "cursor": "3", "limit": "5"}
     assert [model["version"] for model in client.models()] == ["1.1.0", "1.0.0"]
 
 

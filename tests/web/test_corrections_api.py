@@ -34,8 +34,8 @@ def test_corrections_are_kept_replaced_listed_and_forgotten(ask, job_id):
     put(ask, job_id, 4, "negative", query="?taxonomy=sentiment")
     page = ask("GET", f"/jobs/{job_id}/corrections?limit=2").json
     assert [(one["row"], one["labels"]) for one in page["corrections"]] == [(1, ["joy", "surprise"]), (4, ["surprise"])]
-    rest = ask("GET", f"/jobs/{job_id}/corrections?limit=2&after={page['next_after']}").json
-    assert ([one["row"] for one in rest["corrections"]], rest["next_after"]) == ([5], None)
+    rest = ask("GET", f"/jobs/{job_id}/corrections?limit=2&cursor={page['next']}").json
+    assert ([one["row"] for one in rest["corrections"]], rest["next"]) == ([5], None)
     other = ask("GET", f"/jobs/{job_id}/corrections?taxonomy=sentiment").json
     assert [(one["row"], one["labels"]) for one in other["corrections"]] == [(4, ["negative"])]
     for _ in range(2):

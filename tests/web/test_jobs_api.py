@@ -245,16 +245,25 @@ def test_status_has_an_etag_that_changes_with_the_job(ask, installation):
 
 def test_jobs_are_listed_newest_first_in_pages(ask):
     made = [ask.upload(filename=f"{n}.csv") for n in range(5)]
-    seen, before = [], None
+    seen, cursor = [], None
     for _ in range(3):
-        page = ask("GET", "/jobs", query_string={"limit": 2, **({"before": before} if before else {})}).json
+        page = ask("GET", "/jobs", query_string={"limit": 2, **({"cursor": cursor} if cursor else {})}).json
         seen += [job["id"] for job in page["jobs"]]
-        before = page["next_before"]
+        cursor = page["next"]
     assert seen == made[::-1]
-    assert before is None
+    assert cursor is None
+    assert ask("GET", "/jobs?limit=5").json["next"] is None
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=201", "limit=x", "before=x", "order=up"])
+def test_jobs_can_be_deleted_as_they_are_listed(ask):
+    made = [ask.upload(filename=f"{n}.csv") for n in range(3)]
+    page = ask("GET", "/jobs?limit=1").json
+    assert ask("DELETE", f"/jobs/{page['jobs'][0]['id']}").status_code == 200
+    rest = ask("GET", "/jobs", query_string={"cursor": page["next"]}).json
+    assert [job["id"] for job in rest["jobs"]] == made[1::-1]
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=201", "limit=x", "cursor=x", "cursor=eA", "before=x", "order=up"])
 def test_a_bad_listing_is_refused(ask, query):
     refused = ask("GET", f"/jobs?{query}")
     assert (refused.status_code, refused.json["code"]) == (422, "bad_option")

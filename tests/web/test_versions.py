@@ -60,10 +60,10 @@ def test_the_same_file_again_and_both_compared(ask, installation, other):
     assert found["same"] + found["changed"] == 40
     assert found["agreement"] == found["same"] / 40
     assert sum(pair["rows"] for pair in found["pairs"]) == found["changed"] > 3
-    seen, after = list(found["changes"]), found["next_after"]
+    seen, after = list(found["changes"]), found["next"]
     while after is not None:
-        page = ask("GET", f"/jobs/{first}/compare/{second}?limit=3&after={after}").json
-        seen, after = seen + page["changes"], page["next_after"]
+        page = ask("GET", f"/jobs/{first}/compare/{second}?limit=3&cursor={after}").json
+        seen, after = seen + page["changes"], page["next"]
     assert len(seen) == len({change["row"] for change in seen}) == found["changed"]
     answer = ask("GET", f"/jobs/{first}/compare/{second}/changes.csv")
     assert len(answer.text.splitlines()) == 1 + found["changed"]

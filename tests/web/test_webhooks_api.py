@@ -57,9 +57,9 @@ def test_a_test_message_stands_in_the_log_and_can_be_sent_again(ask, public):
     sent = [ask("POST", f"/webhooks/{made['id']}/test") for _ in range(3)]
     assert [answer.status_code for answer in sent] == [202] * 3
     first = ask("GET", f"/webhooks/{made['id']}/deliveries?limit=2").json
-    rest = ask("GET", f"/webhooks/{made['id']}/deliveries?limit=2&before={first['next_before']}").json
+    rest = ask("GET", f"/webhooks/{made['id']}/deliveries?limit=2&cursor={first['next']}").json
     ids = [one["id"] for one in first["deliveries"] + rest["deliveries"]]
     assert ids == [answer.json["id"] for answer in reversed(sent)]
-    assert rest["next_before"] is None
+    assert rest["next"] is None
     again = ask("POST", f"/deliveries/{ids[0]}/again")
     assert (again.status_code, again.json["state"], again.json["id"]) == (202, "pending", ids[0])

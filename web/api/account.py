@@ -14,6 +14,7 @@ from core.keys import KeyInfo
 from core.states import Scope
 from web import members
 from web.auth import require_account, require_principal
+from web.paging import NEXT, ShortListOptions, part
 from web.schemas import Word
 from web.state import state
 
@@ -52,6 +53,7 @@ class KeysOut(BaseModel):
     """Keys in force or expired, newest first."""
 
     keys: list[KeyOut]
+    next: str | None = Field(description=NEXT)
 
 
 class NewKeyOut(BaseModel):
@@ -112,10 +114,12 @@ def get_account() -> Any:
 
 
 @account.get("/keys")
+@account.input(ShortListOptions, location="query", arg_name="options")
 @account.output(KeysOut)
-def list_keys() -> Any:
+def list_keys(options: ShortListOptions) -> Any:
     """List API keys: all of the account's for an admin, else your own."""
-    return KeysOut(keys=[KeyOut.of(key) for key in members.list_keys(members.require_key_manager())])
+    page, following = part(members.list_keys(members.require_key_manager()), options, lambda key: key.id.hex)
+    return KeysOut(keys=[KeyOut.of(key) for key in page], next=following)
 
 
 @account.before_request

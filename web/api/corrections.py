@@ -12,6 +12,7 @@ from web import downloads
 from web.api.ids import as_job_id
 from web.api.results import open_results
 from web.auth import require_account
+from web.paging import row_cursor
 from web.review_schemas import (
     CorrectionIn,
     CorrectionOut,
@@ -44,11 +45,12 @@ def list_corrections(job_id: str, options: CorrectionsOptions) -> Any:
     with state().db.transaction(account_id) as session:
         _, taxonomy = kept.taxonomy_of(session, account_id, asked, options.taxonomy)
         found = kept.list_corrections(
-            session, account_id, asked, taxonomy=taxonomy.name, after=options.after, limit=options.limit
+            session, account_id, asked, taxonomy=taxonomy.name, after=options.begin, limit=options.limit + 1
         )
-    more = found[-1].row if len(found) == options.limit else None
+    page = found[: options.limit]
+    following = page[-1].row if len(found) > options.limit else None
     return CorrectionsOut(
-        taxonomy=taxonomy.name, corrections=[CorrectionOut.of(given) for given in found], next_after=more
+        taxonomy=taxonomy.name, corrections=[CorrectionOut.of(given) for given in page], next=row_cursor(following)
     )
 
 

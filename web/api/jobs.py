@@ -12,7 +12,8 @@ import core.removal
 from web.api.ids import as_job_id, links
 from web.auth import require_account
 from web.intake import create_job
-from web.schemas import AcceptedOut, CreateOptions, JobOut, JobsOut, ListOptions, RemovedOut
+from web.paging import PageOptions, newest_first
+from web.schemas import AcceptedOut, CreateOptions, JobOut, JobsOut, RemovedOut
 from web.state import state
 
 TAG = {"name": "Jobs", "description": "One upload to be labelled with one model version."}
@@ -45,15 +46,15 @@ def post_job(options: CreateOptions) -> Any:
 
 
 @jobs.get("/jobs")
-@jobs.input(ListOptions, location="query", arg_name="options")
+@jobs.input(PageOptions, location="query", arg_name="options")
 @jobs.output(JobsOut)
-def list_jobs(options: ListOptions) -> Any:
+def list_jobs(options: PageOptions) -> Any:
     """List jobs, newest first."""
     account_id = require_account()
     with state().db.transaction(account_id) as session:
-        found = core.jobs.list_statuses(session, account_id, limit=options.limit, before=options.before)
-    more = found[-1].id if len(found) == options.limit else None
-    return JobsOut(jobs=[JobOut.of(status, links(status.id)) for status in found], next_before=more)
+        found = core.jobs.list_statuses(session, account_id, limit=options.limit + 1, before=options.before)
+    page, following = newest_first(found, options.limit)
+    return JobsOut(jobs=[JobOut.of(status, links(status.id)) for status in page], next=following)
 
 
 @jobs.get("/jobs/<job_id>")

@@ -45,7 +45,6 @@ def get_rows(job_id: str, options: RowsOptions) -> Any:
         "total": page.total,
         "next": page.next,
         "previous": page.previous,
-        "next_after": page.next_after,
         "searched": page.searched and vars(page.searched),
     }
 

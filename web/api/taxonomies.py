@@ -9,6 +9,7 @@ from apiflask import APIBlueprint
 from core import own_taxonomies
 from core.registry import version_of
 from web.auth import require_account
+from web.paging import ShortListOptions, part
 from web.reading import own_current
 from web.state import state
 from web.taxonomy_schemas import NewTaxonomyIn, TaxonomiesOut, TaxonomyIn, TaxonomyOut
@@ -25,13 +26,15 @@ def sign_in_first() -> None:
 
 
 @taxonomies.get("/taxonomies")
+@taxonomies.input(ShortListOptions, location="query", arg_name="options")
 @taxonomies.output(TaxonomiesOut)
-def list_taxonomies() -> Any:
+def list_taxonomies(options: ShortListOptions) -> Any:
     """List your taxonomies.
 
     The model's own, which everybody has, are at `/api/v1/models`.
     """
-    return TaxonomiesOut(taxonomies=[TaxonomyOut.of(kept) for kept in own_current()])
+    page, following = part(own_current(), options, lambda kept: kept.name)
+    return TaxonomiesOut(taxonomies=[TaxonomyOut.of(kept) for kept in page], next=following)
 
 
 @taxonomies.post("/taxonomies")

@@ -11,6 +11,7 @@ from core.results.comparison import Comparison
 from web import comparing, downloads
 from web.api.ids import as_job_id, links
 from web.auth import require_account
+from web.paging import ShortListOptions, part, row_cursor
 from web.schemas import JobOut
 from web.state import state
 from web.version_schemas import (
@@ -35,14 +36,16 @@ def sign_in_first() -> None:
 
 
 @versions.get("/models")
+@versions.input(ShortListOptions, location="query", arg_name="options")
 @versions.output(ModelsOut)
-def list_models() -> Any:
+def list_models(options: ShortListOptions) -> Any:
     """List the model versions this installation knows.
 
     The one that new jobs are labelled with unless they name another comes first. A version without a worker that is
     alive cannot label anything now; results that it made can be read for ever.
     """
-    return ModelsOut.of(comparing.known(), state().model.sha256)
+    page, following = part(comparing.known(), options, lambda model: model.sha256)
+    return ModelsOut.of(page, state().model.sha256, following)
 
 
 @versions.post("/jobs/<job_id>/again")
@@ -65,7 +68,7 @@ def get_comparison(job_id: str, other_id: str, options: ChangesOptions) -> Any:
     """Compare two jobs of one upload, row by row: how often their labels agree, and the rows where they do not."""
     compared = _open(job_id, other_id, options)
     found = compared.agreement()
-    rows, after = comparing.page_of(compared, options.after, options.limit)
+    rows, after = comparing.page_of(compared, options.begin, options.limit)
     return ComparisonOut(
         taxonomy=compared.before.taxonomy.name,
         rows=found.rows,
@@ -74,7 +77,7 @@ def get_comparison(job_id: str, other_id: str, options: ChangesOptions) -> Any:
         agreement=found.share,
         pairs=[PairOut(before=before, after=then, rows=n) for (before, then), n in found.pairs.most_common()],
         changes=[ChangeOut.of(change) for change in rows],
-        next_after=after,
+        next=row_cursor(after),
     )
 
 

@@ -13,10 +13,10 @@ from core import webhooks as service
 from core.errors import BadOption
 from core.models import Webhook
 from web.auth import require_account
+from web.paging import PageOptions, ShortListOptions, newest_first, part
 from web.state import state
 from web.webhook_schemas import (
     DeliveriesOut,
-    DeliveryListOptions,
     DeliveryOut,
     WebhookIn,
     WebhookOut,
@@ -54,12 +54,14 @@ def post_webhook(asked: WebhookIn) -> Any:
 
 
 @webhooks.get("/webhooks")
+@webhooks.input(ShortListOptions, location="query", arg_name="options")
 @webhooks.output(WebhooksOut)
-def list_webhooks() -> Any:
+def list_webhooks(options: ShortListOptions) -> Any:
     """List webhooks, oldest first."""
     account_id = require_account()
     with state().db.transaction(account_id) as session:
-        return WebhooksOut(webhooks=[WebhookOut.of(found) for found in service.list_webhooks(session, account_id)])
+        page, following = part(service.list_webhooks(session, account_id), options, lambda one: one.id.hex)
+        return WebhooksOut(webhooks=[WebhookOut.of(found) for found in page], next=following)
 
 
 @webhooks.get("/webhooks/<webhook_id>")
@@ -115,17 +117,17 @@ def test_webhook(webhook_id: str) -> Any:
 
 
 @webhooks.get("/webhooks/<webhook_id>/deliveries")
-@webhooks.input(DeliveryListOptions, location="query", arg_name="options")
+@webhooks.input(PageOptions, location="query", arg_name="options")
 @webhooks.output(DeliveriesOut)
-def list_deliveries(webhook_id: str, options: DeliveryListOptions) -> Any:
+def list_deliveries(webhook_id: str, options: PageOptions) -> Any:
     """List a webhook's messages, newest first, with every attempt to deliver them. They are kept for 30 days."""
     account_id = require_account()
     with state().db.transaction(account_id) as session:
         found = deliveries.list_deliveries(
-            session, account_id, _as_id(webhook_id), limit=options.limit, before=options.before
+            session, account_id, _as_id(webhook_id), limit=options.limit + 1, before=options.before
         )
-        more = found[-1].id if len(found) == options.limit else None
-        return DeliveriesOut(deliveries=[DeliveryOut.of(one) for one in found], next_before=more)
+        page, following = newest_first(found, options.limit)
+        return DeliveriesOut(deliveries=[DeliveryOut.of(one) for one in page], next=following)
 
 
 @webhooks.post("/deliveries/<delivery_id>/again")
