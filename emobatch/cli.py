@@ -150,6 +150,7 @@ def list_command(display: Display, limit: int, where: Where, as_json: bool) -> N
 @click.option("-o", "--output", metavar="FILE", type=FILE, help="Default: in this folder; - is stdout.")
 @form_option
 @click.option("--partial", is_flag=True, help="Also while the job is running: the rows done so far.")
+@click.option("--corrections", is_flag=True, help="With what people say of rows, as the last column.")
 @view_options
 @where_options
 @click.pass_obj
@@ -158,10 +159,10 @@ def download(
     job: str,
     output: Path | None,
     form: Form | None,
-    partial: bool,
     view: View,
     output_encoding: Literal["utf-8", "same"] | None,
     where: Where,
+    **more: bool,
 ) -> None:
     """Download a job's result, in any taxonomy: the model is not run again."""
     wanted = checked_form(form, output, output_encoding)
@@ -169,7 +170,7 @@ def download(
     place.check()
     with where.connect(display) as client, display.bytes("Receiving") as received:
         path = client.download_to(
-            job, place, view, form=wanted, output_encoding=output_encoding, partial=partial, progress=received
+            job, place, view, form=wanted, output_encoding=output_encoding, progress=received, **more
         )
     if path:
         display.say(f"Wrote {path}")

@@ -232,6 +232,7 @@ class Client(RowReading, FailedRows, InMemory):
         form: Form = "csv",
         output_encoding: Literal["utf-8", "same"] | None = None,
         partial: bool = False,
+        corrections: bool = False,
         progress: Progress | None = None,
     ) -> Path | None:
         """Writes the labelled file, whole or not at all; what came before an outage is gone on with, also by the next
@@ -243,6 +244,7 @@ class Client(RowReading, FailedRows, InMemory):
             form: what file; ``spreadsheet`` is CSV that is safe to open in a spreadsheet program.
             output_encoding: ``same`` keeps the input's; only for CSV.
             partial: also while the job is running: the rows finished so far.
+            corrections: with what people say of rows in the view's taxonomy, as the last column.
             progress: is told how much has come.
 
         Returns:
@@ -254,6 +256,7 @@ class Client(RowReading, FailedRows, InMemory):
             BadOption: an option is unknown, or the file cannot be written.
         """
         params = {"output_encoding": output_encoding, "partial": yes_no(partial or None)}
+        params |= {"corrections": yes_no(corrections or None)}
         params |= (view or View()).params()
         ending = "csv" if form == "spreadsheet" else form
         params |= {"spreadsheet": "yes"} if form == "spreadsheet" else {}

@@ -105,7 +105,7 @@ class JobResults:
         self._job = self.job = job
         self._columns = columns
         self._keys = _unique(source.format.header)
-        self._corrections = Corrections(db, source, labeller.taxonomy.name)
+        self._corrections = Corrections(db, source, labeller.taxonomy)
 
     @property
     def model(self) -> ModelVersion:

@@ -20,11 +20,12 @@ SENTIMENT_COLUMNS = ("sentiment", "sentiment_score")
 STATUS_COLUMN = "row_status"
 FLAGS_COLUMN = "flags"
 SCORES = ("none", "top", "all")
+CORRECTED_COLUMNS = ("corrected_emotion", "corrected_sentiment")
 
 
 def corrected_column(taxonomy: str) -> str:
     """The column of what people say of rows."""
-    return "corrected_sentiment" if taxonomy == "sentiment" else "corrected_emotion"
+    return CORRECTED_COLUMNS[taxonomy == "sentiment"]
 
 
 class OutputLayout:

@@ -318,6 +318,11 @@ def test_a_download_is_named_by_the_server(run, job_id):
     assert run("download", job_id, "-o", "-").out == RESULT
 
 
+def test_a_download_has_what_it_is_asked_for(api, run, job_id):
+    assert run("download", job_id, "-o", "x.csv", "--corrections", "--partial", "--output-encoding", "same").code == 0
+    assert api.asked[-1].query == {"output_encoding": "same", "partial": "yes", "corrections": "yes"}
+
+
 def test_a_download_that_is_not_ready_gives_2(api, run, job_id):
     api.faults["results"] = [problem(409, "not_ready", "The job is not finished.", next_step="Wait for it.")]
     ran = run("download", job_id)

@@ -6,12 +6,15 @@ import csv
 import io
 import json
 
+import pyarrow.parquet as pq
 import pytest
+from python_calamine import CalamineWorkbook
 
 from core.model_directory import ModelDirectory, shipped_model_path
 from training.data import read_tsv
 from training.domain import read_domain
 
+GROUPS = [{"label": "none", "members": ["neutral"]}, {"label": "some", "members": ["joy", "love"]}]
 CSV = b'id,text\n1,"I love\tthis"\n2,"so sad,\nreally"\n3,\n4,what a surprise\n5,"He said ""no"""\n'
 
 
@@ -114,6 +117,45 @@ def test_a_download_has_them_as_its_last_column_if_asked(ask, job_id):
     assert [row[-1] for row in other] == ["corrected_sentiment", "", "", "", "", "negative"]
     lines = [json.loads(line) for line in ask("GET", f"/jobs/{job_id}/results.jsonl?corrections=yes").text.splitlines()]
     assert [line["corrected_emotion"] for line in lines] == [["joy", "surprise"], None, ["neutral"], [], None]
+
+
+def test_every_format_has_them(ask, job_id):
+    put(ask, job_id, 1, "surprise", "joy")
+    put(ask, job_id, 4)
+
+    def get(form):
+        return ask("GET", f"/jobs/{job_id}/results.{form}corrections=yes").data
+
+    table = pq.read_table(io.BytesIO(get("parquet?")))
+    assert table["corrected_emotion"].to_pylist() == [["joy", "surprise"], None, None, [], None]
+    said = ["corrected_emotion", "joy|surprise", "", "", "none", ""]
+    sheet = CalamineWorkbook.from_filelike(io.BytesIO(get("xlsx?"))).get_sheet_by_name("labelled")
+    assert [row[-1] for row in sheet.to_python()] == said
+    text = get("csv?spreadsheet=yes&").decode("utf-8-sig")
+    assert [row[-1] for row in csv.reader(io.StringIO(text, newline=""))] == said
+
+
+def test_a_group_called_none_is_not_none_of_them(ask, job_id):
+    ask("POST", "/taxonomies", json={"name": "two", "groups": GROUPS})
+    query = "taxonomy=two&corrections=yes"
+    put(ask, job_id, 1, "none", query="?taxonomy=two")
+    put(ask, job_id, 2, query="?taxonomy=two")
+    text = ask("GET", f"/jobs/{job_id}/results.csv?{query}").text
+    assert [row[-1] for row in csv.reader(io.StringIO(text, newline=""))][1:] == ["none", "none of them", "", "", ""]
+    table = pq.read_table(io.BytesIO(ask("GET", f"/jobs/{job_id}/results.parquet?{query}").data))
+    assert table["corrected_emotion"].to_pylist() == [["none"], [], None, None, None]
+
+
+def test_such_a_download_goes_on_as_long_as_nobody_says_more(ask, job_id):
+    put(ask, job_id, 1, "joy")
+    path = f"/jobs/{job_id}/results.csv?corrections=yes"
+    whole = ask("GET", path)
+    asked = {"Range": "bytes=30-", "If-Range": whole.headers["ETag"]}
+    assert whole.headers["ETag"] != ask("GET", f"/jobs/{job_id}/results.csv").headers["ETag"]
+    part = ask("GET", path, headers=asked)
+    assert (part.status_code, part.data) == (206, whole.data[30:])
+    put(ask, job_id, 2, "joy")
+    assert ask("GET", path, headers=asked).status_code == 200
 
 
 def test_a_column_of_that_name_is_kept(ask, installation):

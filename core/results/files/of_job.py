@@ -121,7 +121,11 @@ class ResultFiles:
         overflow = active or any(warning["code"] == "long_row" for warning in self._job.warnings)
         ParquetFile.check()
         made_by = _version("pyarrow")
-        return self._file("parquet", False, layout, lambda: ParquetFile(layout, overflow=overflow), made_by)
+
+        def make() -> ParquetFile:
+            return ParquetFile(layout, overflow=overflow, empty=self._corrections.none_of_them)
+
+        return self._file("parquet", False, layout, make, made_by)
 
     def xlsx(self) -> ResultFile:
         """A workbook. Raises BadOption where it cannot be written."""
@@ -165,12 +169,13 @@ class ResultFiles:
     def _etag(self, form: str, layout: OutputLayout, *more: str) -> str | None:
         """Changes with everything that a file is made of; the file that was uploaded never changes."""
         job, labeller = self._job, self._labeller
-        if JobState(job.state).active or labeller.options.corrections:  # which may be made at any time
+        if JobState(job.state).active:
             return None
+        said = self._corrections.digest if labeller.options.corrections else None
         read = [labeller.taxonomy.to_dict(), labeller.sentiment.to_dict(), labeller.options.threshold]
         made = [form, *more, layout.header(), layout.columns, self._source.format.to_dict(), _version("emobatch")]
         seen = [str(job.id), job.state, job.revision, job.rows_total, job.model_sha256, job.text_column]
-        return hashlib.sha256(to_json([seen, read, made]).encode()).hexdigest()[:32]
+        return hashlib.sha256(to_json([seen, read, made, said]).encode()).hexdigest()[:32]
 
     def _write(self, layout: OutputLayout, writer: FileWriter, from_row: int, on_chunk: OnChunk) -> Iterator[bytes]:
         fill = self._labeller.filler(layout.said_columns)

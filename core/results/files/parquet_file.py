@@ -1,8 +1,9 @@
 """Parquet: typed columns for programs. Written row group by row group, and sent as it is written.
 
 The input's columns are strings, null where a short row has no cell. Labels are strings, null where a row was not
-scored; scores are doubles; ``emotions`` and ``flags`` are lists; ``row`` and ``line`` say where a row stood. Columns of
-one name are told apart as in JSON lines. What long rows have over the header's width is in ``overflow``.
+scored; scores are doubles; ``emotions`` and ``flags`` are lists, and so is what people say of rows, null where nobody
+did; ``row`` and ``line`` say where a row stood. Columns of one name are told apart as in JSON lines. What long rows
+have over the header's width is in ``overflow``.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from core.errors import BadOption
 from core.results.files.base import is_score
 from core.table import OutputLayout, Record
-from core.table.output import unclashed
+from core.table.output import CORRECTED_COLUMNS, unclashed
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,15 +34,17 @@ class ParquetFile:
     Args:
         layout: the columns; its header must name each column once.
         overflow: whether there is a column for the cells that long rows have too many.
+        empty: the cell of a row of which a person says that it has none of the labels.
     """
 
-    def __init__(self, layout: OutputLayout, *, overflow: bool) -> None:
+    def __init__(self, layout: OutputLayout, *, overflow: bool, empty: str = "none") -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         self._pa = pa
         self._columns = layout.columns
         self._overflow = overflow
+        self._empty = empty
         header = layout.header()
         self._width = len(header) - len(layout.columns)
         places = {"row": pa.int64(), "line": pa.int64()}
@@ -95,7 +98,7 @@ class ParquetFile:
     def _type(self, column: str) -> pa.DataType:
         if is_score(column):
             return self._pa.float64()
-        return self._pa.list_(self._pa.string()) if column in _LISTS else self._pa.string()
+        return self._pa.list_(self._pa.string()) if _is_list(column) else self._pa.string()
 
     def _batch(self, records: Sequence[Record], added: Sequence[Sequence[str]]) -> pa.RecordBatch:
         width = self._width
@@ -105,7 +108,7 @@ class ParquetFile:
         else:
             columns = [[row[at] for row in rows] for at in range(width)]
         for column, cells in zip(self._columns, zip(*added, strict=True), strict=True):
-            columns.append(_values(column, cells))
+            columns.append(_values(column, cells, self._empty))
         columns.append([record.row for record in records])
         columns.append([record.line for record in records])
         if self._overflow:
@@ -114,8 +117,14 @@ class ParquetFile:
         return self._pa.RecordBatch.from_arrays(arrays, schema=self._schema)
 
 
-def _values(column: str, cells: Sequence[str]) -> list[Any]:
+def _is_list(column: str) -> bool:
+    return column in _LISTS or column in CORRECTED_COLUMNS
+
+
+def _values(column: str, cells: Sequence[str], empty: str) -> list[Any]:
     """An added column's cells as values of its type; None where nothing is said."""
+    if column in CORRECTED_COLUMNS:  # nothing said is not the same as none
+        return [([] if cell == empty else cell.split("|")) if cell else None for cell in cells]
     if is_score(column):
         return [float(cell) if cell else None for cell in cells]
     if column in _LISTS:
