@@ -7,7 +7,7 @@ can never disagree with them.
 
 **Unfamiliar.** The usual measure of distance, the energy −log Σ exp(logit) (Liu et al. 2020), fails here: strange text
 gets *more* of it than GoEmotions' dev split does, all of it for neutral. Without neutral it tells them apart (area
-under the curve 0.96 for foreign text, 0.97 for program code, over 0.99 for random letters: `training/trust.py`).
+under the curve 0.97 for foreign text, 0.98 for program code, over 0.99 for random letters: `training/trust.py`).
 
     trace = log Σ exp(logit), over all labels but neutral       unfamiliar where trace < `Trust.trace`
 
@@ -29,8 +29,8 @@ from core.states import RowFlag
 
 NEUTRAL = "neutral"
 MARGIN = 0.1
-"""Difference of calibrated scores under which the best label and the second are about as often right (dev: 42 % and
-35 %); a tenth of dev's rows."""
+"""Difference of calibrated scores under which the best label and the second are about as often right (dev: 38 % each);
+a tenth of dev's rows (`training/trust.py`)."""
 
 WORDS: Mapping[RowFlag, str] = {
     RowFlag.NO_WORDS: "no_words",

@@ -100,20 +100,24 @@ def measure(directory: ModelDirectory, data: Path) -> dict[str, Any]:
 def closeness(
     directory: ModelDirectory, logits: NDArray[np.float16], gold: NDArray[np.int8], data: Path
 ) -> list[dict[str, float]]:
-    """By the gap between the best label of seven and the second: share of rows, and how often each of them is right."""
+    """By the gap between the best label of seven and the second: share of rows, and how often each of them is right.
+
+    First the rows that are flagged as close.
+    """
     scores = directory.taxonomies["ekman"].scores(logits)
     truth = gather(gold, list(read_groups(data, directory.labels)["ekman"].values()))
     order, single = np.argsort(-scores, axis=1), truth.sum(axis=1) == 1
     ranked = np.take_along_axis(scores, order, axis=1)
     gap, answer = ranked[:, 0] - ranked[:, 1], truth.argmax(axis=1)
     rows = []
-    for low, high in pairwise(_GAPS):
+    for low, high in [(0.0, MARGIN), *pairwise(_GAPS)]:
         inside = (gap >= low) & (gap < high)
         judged = inside & single
         first, second = ((order[judged, at] == answer[judged]).mean() for at in (0, 1))
         rows.append(
             {
-                "gap": low,
+                "from": low,
+                "to": high,
                 "share": round(float(inside.mean()), 3),
                 "best_right": round(float(first), 3),
                 "second_right": round(float(second), 3),

@@ -65,6 +65,12 @@ MALFORMED = (
     *("unix:///var/run/docker.sock", "http:127.0.0.1", "http:/127.0.0.1/", "ws://example.org/", "ldap://example.org/"),
 )
 
+INNER = tuple(f"https://[{address}]/hook" if ":" in address else f"https://{address}/hook" for address in PRIVATE)
+
+
+def test_there_are_eighty_of_them():
+    assert len({*SPELT, *MALFORMED, *INNER}) >= 80
+
 
 @pytest.mark.parametrize("address", PUBLIC)
 def test_what_is_public(address: str):
@@ -82,7 +88,7 @@ def test_what_is_no_address_to_call(url: str):
         check_url(url)
 
 
-@pytest.mark.parametrize("url", SPELT)
+@pytest.mark.parametrize("url", [*SPELT, *INNER])
 def test_no_spelling_of_an_inner_address_is_called(url: str, monkeypatch):
     """Either the form is refused, or the resolver's answer is, or it has none; a connection is never tried."""
     monkeypatch.setattr(outbound.httpcore.SyncBackend, "connect_tcp", _never)

@@ -34,21 +34,35 @@ def expect_labels(page, n: int = 20) -> list[str]:
     return [label.strip() for label in found.all_text_contents()]
 
 
-def test_an_unknown_file_is_labelled_with_three_clicks(page, keep):
-    choose(page, EXAMPLE)  # one: the file
+@pytest.fixture
+def clicks(page) -> list[str]:
+    """What the user presses, on whatever page."""
+    found: list[str] = []
+    page.expose_function("pressed", lambda text: found.append(text))
+    page.add_init_script("addEventListener('pointerdown', event => pressed(event.target.textContent.trim()), true)")
+    page.reload()
+    return found
+
+
+def test_an_unknown_file_is_labelled_with_three_clicks(page, keep, clicks):
+    with page.expect_file_chooser() as chooser:
+        page.click("#file")
+    chooser.value.set_files(EXAMPLE)
+    page.wait_for_selector("#found")
     expect(page.locator(".preview-size")).to_contain_text("300 rows")
     expect(page.locator(".preview-rows tbody tr")).to_have_count(20)
     shown = expect_labels(page)
     expect(page.locator("#preview-time")).to_contain_text("of work")
     keep(page, "preview")
-    page.get_by_role("button", name="Label it").click()  # two
+    page.get_by_role("button", name="Label it").click()
     page.wait_for_url("**/jobs/*", timeout=20_000)
     expect(page).to_have_title(re.compile("^Done"), timeout=60_000)
     rows = page.request.get(page.url.replace("/jobs/", "/api/v1/jobs/") + "/rows?limit=20").json()["rows"]
     assert [row["emotion"] for row in rows] == shown
     with page.expect_download() as download:
-        page.click("text=Download CSV")  # three
+        page.click("text=Download CSV")
     assert download.value.suggested_filename == "reviews.labelled.csv"
+    assert len(clicks) == 3, clicks
 
 
 def test_every_detection_can_be_overridden_and_the_preview_follows(page, keep, table):
