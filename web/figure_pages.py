@@ -106,7 +106,9 @@ def summary(job_id: str) -> Any:
         counts = open_counts(job_id, options)
     except NotReady as error:
         with_own(model, options.taxonomy)
-        return render_template("summary.html", view=None, status=status, reason=str(error))
+        next_step = "The summary is there as soon as it is." if status.state.active else error.next_step
+        reason = f"{error.what} {next_step}".strip()
+        return render_template("summary.html", view=None, status=status, reason=reason)
     return render_template("summary.html", view=_view(status, options, counts), status=status)
 
 

@@ -19,6 +19,7 @@ from emobatch.stack.home import Home
 from emobatch.stack.postgres import DATABASE, Postgres
 from emobatch.stack.redis import Redis
 
+SECRETS = ("webhook's secret", "its next secret")
 OWN_PAGE = {"Sec-Fetch-Site": "same-origin"}
 
 
@@ -89,6 +90,9 @@ def test_texts_keys_passwords_and_cookies_are_nowhere_they_should_not_be(home, l
             browser.get(f"/nothing/{typed}"),
             browser.post("/sign-in", data=credentials | {"password": password + "x"}, headers=OWN_PAGE),
         ]
+        # Now that no job ends any more, so that nothing is sent there.
+        hook = program.post("/webhooks", json={"url": "https://8.8.8.8/hook"}).json()
+        again = program.post(f"/webhooks/{hook['id']}/rotate").json()
         program.close()
     assert [answer.status_code for answer in said if answer.status_code < 400] == []
     for answer in said:
@@ -96,14 +100,14 @@ def test_texts_keys_passwords_and_cookies_are_nowhere_they_should_not_be(home, l
         assert password not in answer.text
 
     marks = {"row text": text, "typed text": typed, "key": key.split("_")[2], "password": password, "cookie": cookie}
-    marks["e-mail address"] = email
+    marks |= {"webhook's secret": hook["secret"][6:], "its next secret": again["secret"][6:], "e-mail address": email}
     commands = "\n".join(monitor.said)
     assert "emobatch.tickets" in commands  # it did listen
     nowhere(marks, "Redis MONITOR", commands.encode())
     for file in (path for path in home.root.rglob("*") if path.is_file()):
         place = file.relative_to(home.root)
         if place.parts[0] == "postgres":  # its tables are looked at one by one, below
-            nowhere({name: marks[name] for name in ("key", "password", "cookie")}, str(place), content(file))
+            nowhere({name: marks[name] for name in ("key", "password", "cookie", *SECRETS)}, str(place), content(file))
         elif place.parts[0] != "storage":  # the file as it was sent is there, and nowhere else
             # An address of a page that was asked for is in the log, as in any server's.
             nowhere({name: mark for name, mark in marks.items() if name != "typed text"}, str(place), content(file))
@@ -119,6 +123,7 @@ def test_texts_keys_passwords_and_cookies_are_nowhere_they_should_not_be(home, l
             allowed = ("e-mail address",) if table == "app_user" else ()
             nowhere({name: mark for name, mark in marks.items() if name not in allowed}, table, rows.encode())
         # Where nobody has a password the page to sign in asks for none, as other tests of this stack expect.
+        connection.execute("DELETE FROM webhook")
         connection.execute("DELETE FROM session")
         connection.execute("DELETE FROM api_key")
         connection.execute("DELETE FROM app_user")
