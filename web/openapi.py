@@ -7,8 +7,9 @@ from typing import Any
 from apiflask import APIFlask
 from pydantic import BaseModel
 
-from web import openapi_uploads
+from web import openapi_examples, openapi_uploads
 from web.figure_charts import NAMES
+from web.problems import problem
 from web.schemas import CreateOptions, FixOptions, Problem
 
 PROBLEM = "Problem"
@@ -66,7 +67,7 @@ def _finish(spec: Any) -> Any:
     components["schemas"].pop("HTTPError", None)  # APIFlask's own shape of errors, which is not ours
     components["schemas"][PROBLEM] = Problem.model_json_schema()
     components["responses"] = {
-        f"problem_{status}": _problem(said) for status, said in (_RESPONSES | openapi_uploads.RESPONSES).items()
+        f"problem_{status}": _problem(status, said) for status, said in (_RESPONSES | openapi_uploads.RESPONSES).items()
     }
     spec["security"] = [{"bearer": []}]
     for path, operations in spec["paths"].items():
@@ -85,8 +86,9 @@ def _finish(spec: Any) -> Any:
         upload["parameters"].append({"name": "Idempotency-Key", "in": "header", "required": False, "schema": key})
     for status in ("429", "503"):
         components["responses"][f"problem_{status}"]["headers"] = _RETRY
-    components["schemas"] = {_short(name): schema for name, schema in components["schemas"].items()}
-    return spec | {"paths": _plain(spec["paths"]), "components": _plain(components)}
+    components["schemas"] = _named_once(components["schemas"])
+    openapi_examples.describe(paths := _plain(spec["paths"]))
+    return spec | {"paths": paths, "components": _plain(components)}
 
 
 def _finish_operation(path: str, method: str, operation: dict[str, Any]) -> None:
@@ -139,9 +141,11 @@ def _finish_operation(path: str, method: str, operation: dict[str, Any]) -> None
             parameter |= {"required": True, "schema": _PATH_PARTS.get(parameter["name"], _ID)}
 
 
-def _problem(description: str) -> dict[str, Any]:
-    schema = {"$ref": f"#/components/schemas/{PROBLEM}"}
-    return {"description": description, "content": {"application/problem+json": {"schema": schema}}}
+def _problem(status: str, description: str) -> dict[str, Any]:
+    special = dict(openapi_examples.PROBLEMS[status])
+    example = problem(int(status), special.pop("detail"), special.pop("code"), **special)
+    body = {"schema": {"$ref": f"#/components/schemas/{PROBLEM}"}, "example": example}
+    return {"description": description, "content": {"application/problem+json": body}}
 
 
 def _body(options: type[BaseModel]) -> dict[str, Any]:
@@ -160,7 +164,11 @@ def _plain(node: Any) -> Any:
         return [_plain(item) for item in node]
     if not isinstance(node, dict):
         return node
-    kept = {name: _plain(value) for name, value in node.items() if not (name == "title" and isinstance(value, str))}
+    kept = {
+        name: value if name == "example" or (name == "examples" and isinstance(value, list)) else _plain(value)
+        for name, value in node.items()
+        if not (name == "title" and isinstance(value, str))
+    }
     if "default" in kept and kept["default"] is None:
         del kept["default"]
         options = [option for option in kept.pop("anyOf", []) if option != {"type": "null"}]
@@ -169,6 +177,15 @@ def _plain(node: Any) -> Any:
         prefix, _, name = kept["$ref"].rpartition("/")
         kept["$ref"] = f"{prefix}/{_short(name)}"
     return kept
+
+
+def _named_once(schemas: dict[str, Any]) -> dict[str, Any]:
+    """Schemas by their short names. Two models of one name would be taken for each other."""
+    found: dict[str, Any] = {}
+    for name, schema in schemas.items():
+        other = found.setdefault(_short(name), schema)
+        assert _plain(other) == _plain(schema), f"Two models are called {_short(name)}: give one another name."
+    return found
 
 
 def _short(name: str) -> str:

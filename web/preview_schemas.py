@@ -22,7 +22,7 @@ class PreviewRowOut(BaseModel):
     )
 
 
-class EstimateOut(BaseModel):
+class RangeOut(BaseModel):
     """A range; the same number twice where it is known."""
 
     low: int | float
@@ -39,8 +39,8 @@ class PreviewOut(BaseModel):
     )
     warnings: list[dict[str, Any]] = Field(description="What is odd: code, message, row, line, count.")
     rows: list[PreviewRowOut] = Field(description="The first data rows, 20 at most.")
-    rows_total: EstimateOut = Field(description="How many data rows the whole file has.")
-    seconds: EstimateOut | None = Field(description="Work of the workers alive now; null where it is not known.")
+    rows_total: RangeOut = Field(description="How many data rows the whole file has.")
+    seconds: RangeOut | None = Field(description="Work of the workers alive now; null where it is not known.")
     labels_missing: str | None = Field(description="Why there are no labels, if they were asked for.")
 
     model_config = {

@@ -8,6 +8,7 @@ import re
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
+from jsonschema import Draft202012Validator
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -17,6 +18,8 @@ from schemathesis.specs.openapi.checks import (
 from schemathesis.transport.serialization import serialize_binary
 
 from tests.web.conftest import TOKEN
+from web.openapi import _named_once
+from web.openapi_examples import BINARY
 
 
 @schemathesis.serializer("application/offset+octet-stream")
@@ -121,6 +124,33 @@ def test_every_error_is_a_problem(document):
                 if status.startswith(("4", "5")) and "$ref" in response:
                     said = document["components"]["responses"][response["$ref"].rpartition("/")[2]]
                     assert list(said["content"]) == ["application/problem+json"]
+
+
+def test_every_body_has_an_example_that_is_as_its_schema_says(document):
+    """All but files that are no text."""
+    bodies = [
+        (f"{method} {path} {kind}", body)
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+        for part in [operation.get("requestBody", {}), *operation["responses"].values()]
+        for kind, body in part.get("content", {}).items()
+    ]
+    bodies += [
+        (name, body) for name, one in document["components"]["responses"].items() for body in one["content"].values()
+    ]
+    assert len(bodies) > 80
+    for where, body in bodies:
+        reference = body["schema"].get("$ref", "").rpartition("/")[2]
+        schema = document["components"]["schemas"][reference] if reference else body["schema"]
+        given = [body["example"]] if "example" in body else schema.get("examples", [])
+        assert given or where.rpartition(" ")[2] in BINARY, where
+        for example in given:
+            Draft202012Validator({**schema, "components": document["components"]}).validate(example)
+
+
+def test_two_models_of_one_name_are_refused():
+    with pytest.raises(AssertionError, match="Two models are called RangeOut"):
+        _named_once({"RangeOut": {"type": "object"}, "PreviewOut.RangeOut": {"type": "string"}})
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)

@@ -26,7 +26,9 @@ account = APIBlueprint(
 class KeyIn(BaseModel):
     """A key to be made."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"name": "nightly report", "scope": "read", "days": 90}]}
+    )
 
     name: Word = Field(min_length=1, max_length=100, description="What it is for.")
     scope: Scope = Field(default=Scope.WRITE, description="`read`, `write` or `admin`; each includes those before it.")
