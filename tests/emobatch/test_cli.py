@@ -346,7 +346,14 @@ def labelling(api: FakeApi, csv_file: Path) -> Iterator[subprocess.Popen[str]]:
     api.states = ["running"]
     command = [sys.executable, "-m", "emobatch.cli", "label", str(csv_file), "--server", api.url, "--token", TOKEN]
     root = Path(cli.__file__).parents[1]
-    process = subprocess.Popen(command, cwd=root, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        cwd=root,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a run in the background has it ignored
+    )
     try:
         until(lambda: api.jobs and next(iter(api.jobs.values()))["looks"] > 1)
         yield process

@@ -23,7 +23,7 @@ PASSES = {
     "before-commit": 4,
     "after-commit": 4,
     "before-ring": 1,
-    "heartbeat": 1,
+    "heartbeat": 3,
     "ingest-slice": 4,
 }
 
