@@ -19,6 +19,10 @@ WHERE job_id = %s AND chunk_no = 0
 COUNT_IT = """
 UPDATE job SET rows_ok = rows_ok - 1, rows_failed = 1, state = 'completed_with_errors' WHERE id = %s
 """
+FIXED = b"""row_number,id,date,product,rating,text
+3,1003,2026-01-06,social post,2,First day without him. I still put down two bowls this morning. I miss him so much.
+"""
+"""What the owner of `examples/reviews.csv` makes of that row."""
 
 
 def large() -> bytes:
@@ -266,6 +270,33 @@ def job_some_failed(stage: Stage) -> None:
 
 
 @state
+def fixed_refused(stage: Stage) -> None:
+    """Fixed rows that are not those that failed: which one, and what to do."""
+    job_some_failed(stage)
+    stage.page.set_input_files("#fixed", stage.file("fixed.csv", FIXED.replace(b"\n3,", b"\n4,")))
+    stage.page.get_by_role("button", name="Send back").click()
+    stage.see("h1:has-text('These rows were not taken')")
+
+
+@state
+def fixed_rows(stage: Stage) -> None:
+    """The job of fixed rows, done: they stand in their places."""
+    job_some_failed(stage)
+    stage.page.set_input_files("#fixed", stage.file("fixed.csv", FIXED))
+    stage.page.get_by_role("button", name="Send back").click()
+    stage.see(".notice:has-text('They stand in the places of the failed ones there now')")
+    stage.see("#rows tbody tr")
+
+
+@state
+def fixed_all(stage: Stage) -> None:
+    """The file, with no row left that failed."""
+    fixed_rows(stage)
+    stage.page.get_by_role("link", name="Go to that file").click()
+    stage.see("#failed:has-text('Every row that had failed was fixed')")
+
+
+@state
 def job_failed(stage: Stage) -> None:
     """A file that could not be read to its end: where, and what to do."""
     rows = b"".join(b"%d,good day number %d\n" % (n, n) for n in range(20_000))  # more than is looked at beforehand
@@ -472,6 +503,18 @@ def try_no_worker(stage: Stage) -> None:
     stage.go("/try")
     stage.page.fill("#text", "I love this so much, thank you!")
     stage.see("#said:has-text('No worker is alive')")
+
+
+@state
+def account_key(stage: Stage) -> None:
+    """What the account has used, and a new key: shown this once."""
+    stage.workers.sql("DELETE FROM session WHERE created_at < (SELECT max(created_at) FROM session)")  # other pictures'
+    stage.go("/account")
+    stage.page.fill("#name", "nightly import")
+    stage.page.get_by_role("button", name="Make a key").click()
+    stage.see("text=Copy it now")
+    # No picture has a key in it.
+    stage.page.locator(".secret").evaluate("key => { key.textContent = key.textContent.slice(0, 37) + 'x'.repeat(43) }")
 
 
 @state

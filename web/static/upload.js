@@ -73,6 +73,8 @@ function show(problem, status) {
     box.append(paragraph);
   });
   byId("problem").replaceChildren(box);
+  const told = document.querySelector("#preview .notice.bad");
+  if (told?.textContent.includes(problem.detail)) told.remove(); // once is enough
   if (status === 422) optionsBox.open = true;
   box.scrollIntoView({ block: "nearest" });
 }
