@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -184,11 +185,19 @@ class Feed:
 
     def busy(self, seconds: float = 60) -> None:
         """Returns when a job is in the middle of being worked on, which is uploaded if need be."""
-        before = self._trial.watch.look()
-        if not self._trial.watch.active:
-            self.jobs.append(self._trial.upload(self.made))
         watch = self._trial.watch
-        until(lambda: watch.active > 0 and watch.progress > before, "a job is worked on", seconds)
+        before = watch.look()
+        uploaded_at = -math.inf
+
+        def worked_on() -> bool:
+            nonlocal uploaded_at
+            # The last one may end while it is waited for; a new one is seen within some looks.
+            if not watch.active and time.monotonic() > uploaded_at + 1:
+                self.jobs.append(self._trial.upload(self.made))
+                uploaded_at = time.monotonic()
+            return watch.active > 0 and watch.progress > before
+
+        until(worked_on, "a job is worked on", seconds)
 
     def finish(self, seconds: float = 240) -> list[Verdict]:
         """Waits for the jobs' ends and has each judged."""
