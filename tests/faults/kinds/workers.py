@@ -103,7 +103,7 @@ def rolling(trial: Trial) -> None:
     ground = trial.ground
     every_s = 30 if trial.count >= 10 else 10
     per_s = 250
-    rows = int(2 * per_s * every_s * (trial.count + 1))
+    rows = int(2 * per_s * every_s * (trial.count + 2))
     feed = Feed(trial, rows)
     ground.workers(2, rows_per_s=per_s)
     ground.wait_for_workers()
@@ -113,7 +113,7 @@ def rolling(trial: Trial) -> None:
         began = time.monotonic()
         turn = 0
         while trial.outcome.count < trial.count:
-            time.sleep(every_s)
+            time.sleep(max(0.0, began + (turn + 1) * every_s - time.monotonic()))
             services: list[Kept] = [*ground.crew, ground.web, ground.redis, ground.postgres]
             service = services[turn % len(services)]
             turn += 1
@@ -199,7 +199,7 @@ def clocks(trial: Trial) -> None:
 KINDS = [
     Kind("parent", "worker parent killed at random in a 200k-row job", 50, 700, parent),
     Kind("zombies", "worker frozen past its lease, then woken; tickets × 5", 50, 420, zombies),
-    Kind("rolling", "a service restarted each 30 s", 15, 900, rolling, sampled=False),
+    Kind("rolling", "a service restarted each 30 s", 15, 1_000, rolling, sampled=False),
     Kind("everything", "everything killed at once", 10, 420, everything),
     Kind("clocks", "a worker's clock an hour ahead or behind", 6, 420, clocks, sampled=False),
 ]
