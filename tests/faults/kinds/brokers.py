@@ -44,7 +44,6 @@ def _batter(trial: Trial, inject: Callable[[], None], *, within_s: float, every_
 
 def all_work(trial: Trial, feed: Feed, seconds: float = 90.0) -> None:
     """Waits until each worker of the crew holds a lease; notes the longest that took."""
-    parents = {kept.pid for kept in trial.ground.crew}
     seen: set[int] = set()
     began = time.monotonic()
     with trial.ground.database() as database:
@@ -54,7 +53,7 @@ def all_work(trial: Trial, feed: Feed, seconds: float = 90.0) -> None:
                 feed.busy()
             rows = database.execute("SELECT DISTINCT worker_id FROM chunk WHERE state = 'leased'").fetchall()
             seen.update(int(row[0].rsplit(":", 2)[1]) for row in rows if row[0])
-            return parents <= seen
+            return {kept.pid for kept in trial.ground.crew} <= seen  # one that had gone deaf starts anew meanwhile
 
         try:
             until(all_seen, "every worker works", seconds)
