@@ -15,7 +15,7 @@ B      ?= emobatch-distilbert-6x384
 EMOBATCH_DATA ?= ../shared/data/goemotions
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check pages secrets docs lock audit sbom faults train distil runs search ablate eval eval-dev report neutral compare bench bench-quick fairness machines load soak clean
+.PHONY: help demo up test check pages secrets docs lock audit sbom contract faults train distil runs search ablate eval eval-dev report neutral compare bench bench-quick fairness machines load soak clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -79,6 +79,9 @@ sbom: $(VENV)/.audit  ## what is installed here, as CycloneDX, in build/sbom.jso
 
 pages: $(VENV)/.test  ## picture every page in every state, for docs/pages, and README's picture; some minutes
 	@$(BIN)/python -m tests.pages.screenshots
+
+contract: $(VENV)/.test  ## Schemathesis asks a live server whatever the OpenAPI document allows and forbids, all checks; two minutes
+	@$(BIN)/python -m tests.contract
 
 faults: $(VENV)/.test  ## the fault campaign, at most 90 minutes: kills, cuts, freezes and floods; table in docs/reliability.md
 	$(BIN)/python -m tests.faults

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, request
+from flask import Flask, Response, current_app, request
 from secure import Secure
 from secure.headers import (
     ContentSecurityPolicy,
@@ -20,6 +20,7 @@ from werkzeug.exceptions import Forbidden
 
 from core.settings import Settings
 from web.auth import uses_cookie
+from web.problems import wants_problem
 
 PROBES = frozenset({"system.health", "system.ready", "metrics.show"})
 """Answered under any Host header: load balancers and Prometheus ask by address."""
@@ -65,7 +66,9 @@ def install(app: Flask, settings: Settings) -> None:
 
     @app.before_request
     def check_origin() -> None:
-        if request.method not in _SAFE_METHODS and uses_cookie() and not is_same_origin():
+        if request.method in _SAFE_METHODS or not uses_cookie() or is_unsigned_program():
+            return
+        if not is_same_origin():
             raise Forbidden("This request did not come from a page of this server.")
 
     @app.after_request
@@ -76,6 +79,11 @@ def install(app: Flask, settings: Settings) -> None:
         if not response.headers.get("Cache-Control"):
             response.headers["Cache-Control"] = "no-store"
         return response
+
+
+def is_unsigned_program() -> bool:
+    """Whether the API is asked without what a browser would add by itself: it answers 401, and does nothing."""
+    return wants_problem() and current_app.session_interface.get_cookie_name(current_app) not in request.cookies
 
 
 def is_same_origin() -> bool:

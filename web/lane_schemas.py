@@ -66,6 +66,13 @@ class ClassifyIn(BaseModel):
                 raise ValueError("half of a surrogate pair is no text") from None
         return given
 
+    @field_validator("threshold", mode="before")
+    @classmethod
+    def _must_be_no_bool(cls, given: Any) -> Any:
+        if isinstance(given, bool):  # pydantic would take false for 0
+            raise ValueError("use a number from 0 to 1, or auto")
+        return given
+
     @property
     def options(self) -> ResultOptions:
         """Raises BadOption for a threshold out of range or an unknown word."""

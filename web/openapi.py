@@ -88,7 +88,8 @@ def _finish(spec: Any) -> Any:
         components["responses"][f"problem_{status}"]["headers"] = _RETRY
     components["schemas"] = _named_once(components["schemas"])
     openapi_examples.describe(paths := _plain(spec["paths"]))
-    return spec | {"paths": paths, "components": _plain(components)}
+    schemas = {name: _plain(one, keep_null=name.endswith("In")) for name, one in components.pop("schemas").items()}
+    return spec | {"paths": paths, "components": _plain(components) | {"schemas": schemas}}
 
 
 def _finish_operation(path: str, method: str, operation: dict[str, Any]) -> None:
@@ -120,7 +121,7 @@ def _finish_operation(path: str, method: str, operation: dict[str, Any]) -> None
         statuses += ["400", "409", "413"]
     if "/results." in path:
         operation["parameters"].append(
-            {"name": "Range", "in": "header", "required": False, "schema": {"type": "string", "pattern": "^bytes="}}
+            {"name": "Range", "in": "header", "required": False, "schema": {"type": "string"}}
         )
         part = operation["responses"]["200"] | {"description": "The bytes that `Range` asks for."}
         operation["responses"] |= {"206": part, "304": {"description": "Nothing changed."}}
@@ -134,6 +135,10 @@ def _finish_operation(path: str, method: str, operation: dict[str, Any]) -> None
         operation["responses"]["304"] = {"description": "Nothing changed since the answer with that `ETag`."}
     if "202" in operation["responses"]:
         operation["responses"]["202"].setdefault("headers", {}).update(_RETRY)
+    if "requestBody" in operation:
+        operation["requestBody"]["required"] = True
+    if any(parameter["in"] == "query" for parameter in operation["parameters"]):
+        operation["responses"]["414"] = {"description": "The address is longer than 8,190 bytes."}
     for status in statuses:
         operation["responses"].setdefault(status, {"$ref": f"#/components/responses/problem_{status}"})
     for parameter in operation["parameters"]:
@@ -155,22 +160,27 @@ def _body(options: type[BaseModel]) -> dict[str, Any]:
     return {"required": True, "content": {"text/csv": {"schema": file}, "multipart/form-data": {"schema": form}}}
 
 
-def _plain(node: Any) -> Any:
+def _plain(node: Any, *, keep_null: bool = False) -> Any:
     """Schemas as a reader wants them.
 
-    An option that is left out is not null, a title repeats its name, and a schema within a schema needs no prefix.
+    An option that is left out is not null (but in a JSON body it may be), a title repeats its name, and a schema
+    within a schema needs no prefix.
     """
     if isinstance(node, list):
-        return [_plain(item) for item in node]
+        return [_plain(item, keep_null=keep_null) for item in node]
     if not isinstance(node, dict):
         return node
     kept = {
-        name: value if name == "example" or (name == "examples" and isinstance(value, list)) else _plain(value)
+        name: value
+        if name == "example" or (name == "examples" and isinstance(value, list))
+        else _plain(value, keep_null=keep_null)
         for name, value in node.items()
         if not (name == "title" and isinstance(value, str))
     }
     if "default" in kept and kept["default"] is None:
         del kept["default"]
+        if keep_null:
+            return kept
         options = [option for option in kept.pop("anyOf", []) if option != {"type": "null"}]
         kept |= options[0] if len(options) == 1 else {"anyOf": options} if options else {}
     if isinstance(kept.get("$ref"), str):

@@ -26,7 +26,11 @@ def _printable(value: str) -> str:
     return value
 
 
-Word = Annotated[str, Field(max_length=1024), AfterValidator(_printable)]
+Word = Annotated[
+    str,
+    Field(max_length=1024, json_schema_extra={"pattern": r"^[^\u0000-\u0008\u000a-\u001f]*$"}),
+    AfterValidator(_printable),
+]
 
 
 class Query(BaseModel):

@@ -10,6 +10,9 @@ from typing import Any
 
 from core import metrics as _metrics
 
+limit_request_line = 8190
+"""The most that gunicorn allows: 1,024 characters of an option may be many times as many in an address."""
+
 
 def on_starting(server: Any) -> None:
     """Removes what an earlier server left."""

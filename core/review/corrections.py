@@ -85,8 +85,7 @@ def correct(
         BadOption: an unknown taxonomy or label.
     """
     job, chosen = taxonomy_of(session, account_id, job_id, taxonomy)
-    if not 1 <= row <= job.rows_total:
-        raise NotFound(f"There is no data row {row}.", next_step=f"The file has {job.rows_total} so far.")
+    _must_be_there(job, row)
     kept = in_order(chosen, labels)
     given_at = session.execute(
         text("""
@@ -116,7 +115,8 @@ def withdraw(
     Raises:
         NotFound, BadOption: as `correct`.
     """
-    _, chosen = taxonomy_of(session, account_id, job_id, taxonomy)
+    job, chosen = taxonomy_of(session, account_id, job_id, taxonomy)
+    _must_be_there(job, row)
     values = {"job_id": job_id, "taxonomy": chosen.name, "row": row}
     where = "job_id = :job_id AND taxonomy = :taxonomy AND row_no = :row"
     changed(session, f"DELETE FROM correction WHERE {where}", values)  # noqa: S608 - our own words
@@ -125,6 +125,11 @@ def withdraw(
         f"UPDATE review_row SET verdict = NULL, answered_at = NULL WHERE {where} AND verdict = 'labelled'",  # noqa: S608
         values,
     )
+
+
+def _must_be_there(job: Job, row: int) -> None:
+    if not 1 <= row <= job.rows_total:
+        raise NotFound(f"There is no data row {row}.", next_step=f"The file has {job.rows_total} so far.")
 
 
 def list_corrections(

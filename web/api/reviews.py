@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from apiflask import APIBlueprint
+from flask import request
 
+from core.errors import BadOption
 from core.review import answers
 from core.review import reviews as kept
 from core.review.report import report
@@ -48,6 +50,8 @@ def draw_review(job_id: str, asked: DrawIn) -> Any:
     Stratified by best label: a few rows of each, the rest by the square root of its frequency. Drawn again, it grows,
     or takes in rows labelled since; answers are kept.
     """
+    if request.get_json() is None:
+        raise BadOption("The body is null.", next_step="Send an object, which may be empty: {}.")
     found = Reviews(state().db).draw(
         require_account(), as_job_id(job_id), taxonomy=asked.taxonomy, size=asked.size, seed=asked.seed
     )

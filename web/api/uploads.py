@@ -7,6 +7,7 @@ from typing import Any
 
 from apiflask import APIBlueprint
 from flask import Response, request, url_for
+from werkzeug.exceptions import MethodNotAllowed
 
 from core.errors import BadOption, LimitExceeded
 from core.models import Transfer
@@ -152,7 +153,7 @@ def post_override(upload_id: str) -> Any:
         return patch_upload(upload_id)
     if instead == "DELETE":
         return delete_upload(upload_id)
-    raise BadOption("An upload takes no POST.", next_step="Send PATCH, or name it in X-HTTP-Method-Override.")
+    raise MethodNotAllowed(["GET", "HEAD", "PATCH", "DELETE", "OPTIONS"])
 
 
 def _receive(transfer: Transfer, offset: int) -> dict[str, str]:
