@@ -29,8 +29,8 @@ from core.states import RowFlag
 
 NEUTRAL = "neutral"
 MARGIN = 0.1
-"""Difference of calibrated scores under which the second label is nearly as often right as the best (dev: 35 % and 44 %);
-a tenth of dev's rows (`training/trust.py`)."""
+"""Difference of calibrated scores under which the second label is nearly as often right as the best: dev 35 % and 44 %,
+of a tenth of the rows (`training/trust.py`)."""
 
 WORDS: Mapping[RowFlag, str] = {
     RowFlag.NO_WORDS: "no_words",
