@@ -114,6 +114,7 @@ def stored(trial: Trial) -> None:
     """Web dies when the file is in storage and its job is not in the ledger yet."""
     made = corpus(ROWS)
     reference = trial.reference(made)
+    trial.ground.workers(1)  # the reference may have been there
     _arm_web(trial, f"upload-stored:1:{trial.count}")
     ids: list[str] = []
     while len(trial.ground.deaths("upload-stored")) < trial.count and len(ids) < 2 * trial.count + 1:
