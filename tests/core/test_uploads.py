@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from core import jobs, removal
 from core.errors import BadOption, InputError, KeyInProgress, KeyReused, LimitExceeded, NotFound, NotText, UnknownColumn
+from core.mark import Mark
 from core.states import JobState
 from core.table import Overrides
 from core.uploads import JobRequest
@@ -250,7 +251,5 @@ def test_jobs_are_listed_newest_first_page_by_page(installation: Installation):
     ids = [installation.accept(FILE) for _ in range(5)]
     with installation.web_db.transaction(installation.account_id) as session:
         first = jobs.list_statuses(session, installation.account_id, limit=2)
-        second = jobs.list_statuses(session, installation.account_id, limit=9, before=first[-1].id)
-        with pytest.raises(NotFound):
-            jobs.list_statuses(session, installation.account_id, before=uuid.uuid4())
+        second = jobs.list_statuses(session, installation.account_id, limit=9, before=Mark.of(first[-1]))
     assert [job.id for job in first + second] == ids[::-1]

@@ -144,8 +144,10 @@ def test_protection_is_on_every_answer(client, path):
     assert headers["Cache-Control"]
 
 
-def test_what_is_private_is_not_kept(client, ask):
-    assert ask("GET", "/jobs").headers["Cache-Control"] == "no-store"
+def test_what_is_private_is_not_kept_or_asked_for_again(client, ask):
+    assert client.get("/sign-in").headers["Cache-Control"] == "no-store"
+    assert ask("POST", "/preview", data=CSV).headers["Cache-Control"] == "no-store"
+    assert ask("GET", "/jobs").headers["Cache-Control"] == "private, no-cache"  # has an ETag
     assert "max-age" in client.get("/static/site.css").headers["Cache-Control"]
 
 
