@@ -179,14 +179,14 @@ class Chunks:
     def _limit(self) -> int:
         """How many chunks a bundle may have: `claim_s` of work, if each held as much text as a chunk can.
 
-        It grows by twice at most. So a child that dies young has not claimed more than the next one will have done by
-        then, and no chunk is leased again and again without ever being scored.
+        It grows by twice at most, so a child that dies young takes little with it; that then comes alone, see
+        `core.ledger.claims`.
         """
         if not self._char_s:
             return 1
         wanted = self._settings.claim_s / (self._char_s * self._settings.chunk_text_bytes)
-        self._most = min(2 * self._most, self._settings.claim_chunks)
-        return max(1, min(self._most, int(wanted)))
+        self._most = max(1, min(2 * self._most, self._settings.claim_chunks, int(wanted)))
+        return self._most
 
     def _learn(self, seconds: float, scored: list[Rows]) -> None:
         """Takes the time of a bundle into account; texts that were not run say nothing."""
