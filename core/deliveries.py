@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import delete, func, select, text, tuple_, update
+from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.orm import Session
 
 from core.errors import NotFound, NotReady
@@ -121,7 +121,7 @@ def list_deliveries(
     get(session, account_id, webhook_id)
     query = select(Delivery).where(Delivery.webhook_id == webhook_id, Delivery.account_id == account_id)
     if before is not None:
-        query = query.where(tuple_(Delivery.created_at, Delivery.id) < tuple_(before.created_at, before.id))
+        query = query.where(before.comes_after(Delivery))
     return list(session.scalars(query.order_by(Delivery.created_at.desc(), Delivery.id.desc()).limit(limit)))
 
 

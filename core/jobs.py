@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, func, select, text
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from core.errors import NotFound
@@ -164,8 +164,7 @@ def list_statuses(
     """An account's jobs, newest first; `before` is the place of the last one already seen."""
     query = _STATUSES.where(Job.account_id == account_id)
     if before is not None:
-        place = text("(job.created_at, job.id) < (:at, :id)").bindparams(at=before.created_at, id=before.id)
-        query = query.where(place)
+        query = query.where(before.comes_after(Job))
     rows = session.execute(query.order_by(Job.created_at.desc(), Job.id.desc()).limit(limit)).all()
     return [_status(session, row) for row in rows]
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sqlalchemy import ColumnElement, tuple_
+
 from core.errors import BadOption
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -29,6 +31,10 @@ class Mark:
     def of(cls, one: Any) -> Mark:
         """The place of a thing that has both."""
         return cls(one.created_at, one.id)
+
+    def comes_after(self, kind: Any) -> ColumnElement[bool]:
+        """The condition of a query from the newest on that goes on here: what is older, of a table that has both."""
+        return tuple_(kind.created_at, kind.id) < tuple_(self.created_at, self.id)
 
     def encode(self) -> str:
         """As it stands in an address: opaque to whoever is given it."""

@@ -28,7 +28,6 @@ from core.table import (
 )
 from core.table.canonical import canonical_head
 from core.table.head import HEAD_BYTES, Head, read_head
-from core.table.nottext import TELLING_BYTES, kind_of
 from core.table.unpack import MAGIC, Unpacker
 
 PREVIEW_BYTES = HEAD_BYTES + 1
@@ -108,14 +107,14 @@ def preview(
     """
     whole = len(head) >= n_bytes
     source = _Source(head, whole)
-    if not head.startswith(MAGIC) and kind_of(head[:TELLING_BYTES], overrides.source) in CONTAINERS:
+    compression = "gzip" if head.startswith(MAGIC) else None
+    text = read_head(source, compression)
+    check = _check(text, compression, overrides.source)
+    if check.source in CONTAINERS and compression is None:
         raise NoPreview(
             "A workbook or a Parquet file is looked at once it is uploaded.",
             next_step="Send it: the job's page shows what was found. A sheet or a column can be named in the options.",
         )
-    compression = "gzip" if head.startswith(MAGIC) else None
-    text = read_head(source, compression)
-    check = _check(text, compression, overrides.source)
     found = detect(source, check, overrides)
     if len(found.header) > max_columns:
         raise LimitExceeded(

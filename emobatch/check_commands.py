@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from emobatch.connect import Where
-from emobatch.options import DASH, json_option, where_options
-from emobatch.output import Output
+from emobatch.options import json_option, output_option, place_of, print_json, where_options
 from emobatch.progress import Display
 from emobatch.reviews import Form, ReviewReport, Share
 
@@ -27,20 +25,14 @@ def check(display: Display, job: str, taxonomy: str | None, where: Where, as_jso
     with where.connect(display) as client:
         found = client.reviews.report(job, taxonomy=taxonomy)
     if as_json:
-        click.echo(json.dumps(dict(found.fields), ensure_ascii=False, indent=2))
+        print_json(dict(found.fields))
     else:
         click.echo("\n".join(report_lines(found)))
 
 
 @click.command()
 @click.argument("job")
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="Default: in this folder; - is stdout.",
-)
+@output_option
 @click.option(
     "--format",
     "form",
@@ -56,7 +48,7 @@ def corrections(
     display: Display, job: str, output: Path | None, form: Form, taxonomy: str | None, where: Where
 ) -> None:
     """Download what people said of a job's rows, as a set to train and to measure with."""
-    place = Output(None if output == DASH else output or Path.cwd())
+    place = place_of(output)
     place.check()
     with where.connect(display) as client:
         path = client.reviews.download_to(job, place, form=form, taxonomy=taxonomy)

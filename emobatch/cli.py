@@ -6,7 +6,6 @@ Stdout carries data only: the labelled file with ``-o -``, what `status` and `li
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -36,6 +35,9 @@ from emobatch.options import (
     checked_form,
     form_option,
     json_option,
+    output_option,
+    place_of,
+    print_json,
     reading_options,
     view_options,
     where_options,
@@ -109,7 +111,7 @@ def label_command(
                 return failure.exit_code(error)
             display.say("\n".join(finished.lines()))
     if as_json:
-        _print_json(finished.to_dict())
+        print_json(finished.to_dict())
     return ExitCode.ROWS_FAILED if finished.job.rows_failed else ExitCode.DONE
 
 
@@ -123,7 +125,7 @@ def status(display: Display, job: str, where: Where, as_json: bool) -> None:
     with where.connect(display) as client:
         found = client.status(job)
     if as_json:
-        _print_json(dict(found.fields))
+        print_json(dict(found.fields))
     else:
         click.echo("\n".join(summary.status_lines(found)))
 
@@ -138,7 +140,7 @@ def list_command(display: Display, limit: int, where: Where, as_json: bool) -> N
     with where.connect(display) as client:
         page = client.jobs(limit=limit)
     if as_json:
-        _print_json([dict(job.fields) for job in page.jobs])
+        print_json([dict(job.fields) for job in page.jobs])
         return
     click.echo("\n".join(summary.list_lines(page.jobs)))
     if page.next:
@@ -147,7 +149,7 @@ def list_command(display: Display, limit: int, where: Where, as_json: bool) -> N
 
 @cli.command()
 @click.argument("job")
-@click.option("-o", "--output", metavar="FILE", type=FILE, help="Default: in this folder; - is stdout.")
+@output_option
 @form_option
 @click.option("--partial", is_flag=True, help="Also while the job is running: the rows done so far.")
 @click.option("--corrections", is_flag=True, help="With what people say of rows, as the last column.")
@@ -166,7 +168,7 @@ def download(
 ) -> None:
     """Download a job's result, in any taxonomy: the model is not run again."""
     wanted = checked_form(form, output, output_encoding)
-    place = Output(None if output == DASH else output or Path.cwd())
+    place = place_of(output)
     place.check()
     with where.connect(display) as client, display.bytes("Receiving") as received:
         path = client.download_to(
@@ -196,7 +198,7 @@ def models(display: Display, where: Where, as_json: bool) -> None:
     with where.connect(display) as client:
         found = client.models()
     if as_json:
-        _print_json(list(found))
+        print_json(list(found))
     else:
         click.echo("\n".join(versions.model_lines(found)))
 
@@ -212,7 +214,7 @@ def again(display: Display, job: str, model: str | None, where: Where, as_json: 
     with where.connect(display) as client, display.rows() as show:
         found = client.wait(client.again(job, model).id, show)
     if as_json:
-        _print_json(dict(found.fields))
+        print_json(dict(found.fields))
     else:
         click.echo("\n".join(summary.status_lines(found)))
 
@@ -232,7 +234,7 @@ def compare(
     with where.connect(display) as client:
         found = client.compare(before, after, taxonomy=taxonomy, limit=limit)
     if as_json:
-        _print_json(dict(found))
+        print_json(dict(found))
     else:
         click.echo("\n".join(versions.comparison_lines(found)))
 
@@ -309,10 +311,6 @@ def _terminable() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _print_json(value: Any) -> None:
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
 
 
 if __name__ == "__main__":

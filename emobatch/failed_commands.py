@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -11,16 +10,13 @@ from emobatch import summary
 from emobatch.connect import Where
 from emobatch.failure import ExitCode
 from emobatch.labelling import Interrupted
-from emobatch.options import DASH, json_option, where_options
-from emobatch.output import Output
+from emobatch.options import json_option, output_option, place_of, print_json, where_options
 from emobatch.progress import Display
 
 
 @click.command()
 @click.argument("job")
-@click.option(
-    "-o", "--output", metavar="FILE", type=click.Path(path_type=Path), help="Default: in this folder; - is stdout."
-)
+@output_option
 @where_options
 @click.pass_obj
 def failed(display: Display, job: str, output: Path | None, where: Where) -> None:
@@ -28,7 +24,7 @@ def failed(display: Display, job: str, output: Path | None, where: Where) -> Non
 
     A CSV with the number of each row, why it failed, and your columns. Fix it, then `send-back` it.
     """
-    place = Output(None if output == DASH else output or Path.cwd())
+    place = place_of(output)
     place.check()
     with where.connect(display) as client, display.bytes("Receiving") as received:
         path = client.failed_to(job, place, progress=received)
@@ -61,7 +57,7 @@ def send_back(display: Display, job: str, file: Path, encoding: str | None, wher
             raise Interrupted(f"Interrupted. The rows were sent and are labelled all the same: {seen}") from None
         mended = client.status(job)
     if as_json:
-        click.echo(json.dumps(dict(mended.fields), ensure_ascii=False, indent=2))
+        print_json(dict(mended.fields))
     else:
         click.echo("\n".join(summary.status_lines(mended)))
     display.say(f"The whole file, with the fixed rows: {where.command('download', job)}")

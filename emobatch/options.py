@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from functools import wraps
@@ -12,11 +13,25 @@ import click
 
 from emobatch.connect import Where
 from emobatch.job import Form, View
+from emobatch.output import Output
 
 Command = Callable[..., Any]
 
 DASH = Path("-")
 """Stdin or stdout."""
+
+output_option = click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Default: in this folder; - is stdout.",
+)
+
+
+def place_of(output: Path | None) -> Output:
+    """Where the file of a command with `output_option` goes."""
+    return Output(None if output == DASH else output or Path.cwd())
 
 
 class Threshold(click.ParamType):
@@ -133,3 +148,8 @@ def checked_form(form: Form | None, output: Path | None, output_encoding: str | 
 _ENDINGS: dict[str, Form] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".xlsx": "xlsx"}
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+
+
+def print_json(value: Any) -> None:
+    """What a command with `json_option` prints."""
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2))

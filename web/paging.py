@@ -10,7 +10,6 @@ from pydantic import Field
 from core.mark import Mark, no_such_cursor, opaque, plain
 from web.schemas import Query, Word
 
-NEXT = "Give it as `cursor` to go on; null at the end."
 CURSOR = "`next` of an earlier answer: what follows it."
 
 T = TypeVar("T")

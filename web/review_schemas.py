@@ -12,8 +12,8 @@ from core.review.figures import Trade
 from core.review.intervals import Estimate
 from core.review.report import Report
 from core.review.tables import Verdict
-from web.paging import NEXT, RowPageOptions
-from web.schemas import Query, Word
+from web.paging import RowPageOptions
+from web.schemas import NEXT, Query, Word
 
 TAXONOMY = "`ekman` (default), `goemotions` or `sentiment`."
 

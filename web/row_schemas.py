@@ -9,8 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from core.results import RowDetail, RowQuery
 from core.results.query import FLAGS, Order, Sort
 from core.results.search import LONGEST, Needle
-from web.paging import NEXT
-from web.schemas import ReadOptions, Word, YesNo
+from web.schemas import NEXT, ReadOptions, Word, YesNo
 
 Score = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 

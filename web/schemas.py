@@ -26,6 +26,8 @@ def _printable(value: str) -> str:
     return value
 
 
+NEXT = "Give it as `cursor` to go on; null at the end."
+
 Word = Annotated[
     str,
     Field(max_length=1024, json_schema_extra={"pattern": r"^[^\u0000-\u0008\u000a-\u001f]*$"}),
@@ -246,7 +248,7 @@ class JobsOut(BaseModel):
     """Jobs, newest first."""
 
     jobs: list[JobOut]
-    next: str | None = Field(description="Give it as `cursor` to go on; null at the end.")
+    next: str | None = Field(description=NEXT)
 
 
 class HealthOut(BaseModel):

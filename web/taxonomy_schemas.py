@@ -8,8 +8,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from core.own_taxonomies import Groups, Kept
-from web.paging import NEXT
-from web.schemas import Word
+from web.schemas import NEXT, Word
 
 _GROUPS: list[Any] = [
     {"label": "cross", "members": ["anger", "annoyance", "disapproval"]},

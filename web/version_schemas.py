@@ -10,8 +10,8 @@ from pydantic import BaseModel, Field
 
 from core.registry import KnownModel
 from core.results.comparison import Change
-from web.paging import NEXT, RowPageOptions
-from web.schemas import Query, Word
+from web.paging import RowPageOptions
+from web.schemas import NEXT, Query, Word
 
 MODEL = "A model version that a living worker holds: its name, `name@version`, or 8 or more digits of its sha256."
 

@@ -11,8 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from core.models import Delivery, Webhook
 from core.states import DeliveryState, WebhookEvent
 from core.webhooks import CHOOSABLE, MAX_URL, Choosable
-from web.paging import NEXT
-from web.schemas import Word
+from web.schemas import NEXT, Word
 
 
 class WebhookIn(BaseModel):

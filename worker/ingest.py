@@ -169,7 +169,7 @@ def make_canonical(
     """
     found = Format.from_dict(lease.source.format)
     if found.source in CONTAINERS:
-        return _from_container(storage, lease, settings, key, keep_on, text_column, has_header)
+        return _from_container(storage, lease.source.upload_key, found, settings, key, keep_on, text_column, has_header)
     lines = JsonLines(found.header)
     with storage.open(lease.source.upload_key) as packed, storage.stage(key) as staged:
         for block in canonical_blocks(
@@ -188,7 +188,8 @@ def make_canonical(
 
 def _from_container(
     storage: Storage,
-    lease: IngestLease,
+    upload_key: str,
+    found: Format,
     settings: Settings,
     key: str,
     keep_on: Callable[[], bool],
@@ -196,8 +197,7 @@ def _from_container(
     said_header: bool | None,
 ) -> Canonical | None:
     """The same for a workbook or a Parquet file, whose header and text column are only known now."""
-    found = Format.from_dict(lease.source.format)
-    with storage.open(lease.source.upload_key) as packed, storage.stage(key) as staged:
+    with storage.open(upload_key) as packed, storage.stage(key) as staged:
         made = convert(packed, found, settings, staged, keep_on)
         if made is None:
             return None

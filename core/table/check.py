@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from core.errors import LimitExceeded
-from core.table.format import CSV, PARQUET, XLSX
+from core.table.format import CONTAINERS, CSV
 from core.table.lines import LineCounter
 from core.table.nottext import TELLING_BYTES, kind_of
 from core.table.unpack import MAGIC, Unpacker
@@ -134,7 +134,7 @@ class StreamCheck:
             self._head += piece[: TELLING_BYTES - len(self._head)]
             if len(self._head) == TELLING_BYTES:
                 self._judge()
-        if self._source in (XLSX, PARQUET):
+        if self._source in CONTAINERS:
             if self._n_bytes > self._max_container:
                 raise LimitExceeded(
                     f"A workbook or Parquet file may have {self._max_container:,} bytes.",

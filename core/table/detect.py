@@ -12,7 +12,7 @@ from core.table.canonical import canonical_head, transcoded
 from core.table.check import CheckResult
 from core.table.delimiter import Dialect, Parsed, find_dialect
 from core.table.encoding import find_encoding
-from core.table.format import JSONL, PARQUET, XLSX, Format, Overrides
+from core.table.format import CONTAINERS, JSONL, Format, Overrides
 from core.table.head import HEAD_BYTES, BinarySource, Head, read_head
 from core.table.header import find_header, header_warnings
 from core.table.jsonl import MAX_LINE_BYTES, header_of
@@ -57,7 +57,7 @@ def detect(source: BinarySource, check: CheckResult, overrides: Overrides) -> Fo
         UploadDamaged: broken gzip.
     """
     kind = overrides.source or check.source
-    if kind in (XLSX, PARQUET):
+    if kind in CONTAINERS:
         return _unread(kind, overrides)
     head = read_head(source, check.compression)
     refuse_if_not_text(head.data)

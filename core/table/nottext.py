@@ -9,7 +9,7 @@ import codecs
 import re
 
 from core.errors import BadOption, NotText
-from core.table.format import CSV, JSONL, PARQUET, XLSX
+from core.table.format import CONTAINERS, CSV, JSONL, PARQUET, XLSX
 from core.table.utf16 import utf16_without_bom
 
 TELLING_BYTES = 4096
@@ -79,7 +79,7 @@ def kind_of(head: bytes, given: str | None = None, *, packed: bool = False) -> s
     found = _container(head)
     if found and packed:
         raise NotText("This is a workbook or Parquet file within gzip.", next_step="Send it as it is: it is packed.")
-    if given in (XLSX, PARQUET) and found != given:
+    if given in CONTAINERS and found != given:
         raise BadOption(f"The file does not begin as a file of type {given} does.", next_step="Leave file_type out.")
     if found:
         if given not in (None, found):

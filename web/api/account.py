@@ -14,8 +14,8 @@ from core.keys import KeyInfo
 from core.states import Scope
 from web import members
 from web.auth import require_account, require_principal
-from web.paging import NEXT, ShortListOptions, part
-from web.schemas import Word
+from web.paging import ShortListOptions, part
+from web.schemas import NEXT, Word
 from web.state import state
 
 account = APIBlueprint(

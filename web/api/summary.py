@@ -52,7 +52,7 @@ def get_summary(job_id: str, asked: SummaryQuery) -> Any:
     counts = JobFigures(state().db, state().storage, state().results).of(results)
     found = count(counts, asked.by, API_S, None if asked.examples == "yes" else ())
     if isinstance(found, Progress):
-        return said | {"progress": ProgressOut.from_progress(found).model_dump()}, 202, {"Retry-After": "1"}
+        return said | {"progress": ProgressOut.from_progress(found).model_dump()}, 202
     return said | {"figures": FiguresOut.of(found).model_dump()}
 
 

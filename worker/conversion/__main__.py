@@ -16,7 +16,7 @@ from typing import Any
 
 from core.errors import EmobatchError, InputError, LimitExceeded
 from worker.conversion.rows import Rows
-from worker.conversion.task import Task
+from worker.conversion.task import NAMES, Task
 
 
 def open_rows(task: Task) -> Rows:
@@ -74,7 +74,7 @@ def main() -> None:
         report = run(task)
     except ImportError:
         problem = InputError(
-            f"This installation reads no {_NAMES[task.source]}s: {_LIBRARIES[task.source]} is not installed.",
+            f"This installation reads no {NAMES[task.source]}s: {_LIBRARIES[task.source]} is not installed.",
             next_step="Send it as CSV, or have emobatch[worker,parquet] installed where the workers are.",
         )
         report = {"error": problem.to_dict()}
@@ -82,7 +82,7 @@ def main() -> None:
         os._exit(0)
     except Exception as error:  # whatever a library says about a file that is damaged
         problem = InputError(
-            f"The file cannot be read: it is damaged, or no {_NAMES[task.source]} ({type(error).__name__}).",
+            f"The file cannot be read: it is damaged, or no {NAMES[task.source]} ({type(error).__name__}).",
             next_step="Open it in the program it comes from, save it anew, and send that; or save it as CSV.",
         )
         report = {"error": problem.to_dict()}
@@ -92,7 +92,6 @@ def main() -> None:
     os._exit(0)
 
 
-_NAMES = {"xlsx": "workbook", "parquet": "Parquet file"}
 _LIBRARIES = {"xlsx": "python-calamine", "parquet": "pyarrow"}
 
 if __name__ == "__main__":

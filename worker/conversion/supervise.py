@@ -21,7 +21,7 @@ from core.errors import EmobatchError, InputError, LimitExceeded
 from core.settings import Settings
 from core.storage import StagedWriter
 from core.table import Format, Warning_
-from worker.conversion.task import Task
+from worker.conversion.task import NAMES, Task
 
 log = structlog.get_logger(__name__)
 
@@ -35,8 +35,6 @@ LOOK_S = 0.1
 """While nothing comes, `keep_on` is asked this often."""
 
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONPATH", "LANG", "LC_ALL", "TZDIR", "TMPDIR")
-
-_WORDS = {"xlsx": "workbook", "parquet": "Parquet file"}
 
 
 @dataclass(frozen=True)
@@ -168,15 +166,13 @@ def _read(report: IO[bytes], returncode: int, found: Format, settings: Settings)
     if "memory" in said or returncode < 0:
         log.warning("conversion died", returncode=returncode)
         raise LimitExceeded(
-            f"The {_WORDS[found.source]} takes more than {settings.convert_memory_bytes // 2**20:,} MiB of memory to"
+            f"The {NAMES[found.source]} takes more than {settings.convert_memory_bytes // 2**20:,} MiB of memory to"
             " be read.",
             next_step="Save the table as CSV and send that: a CSV may be of any length.",
         )
     if returncode or not said:
         log.error("conversion failed", returncode=returncode)
-        raise InputError(
-            f"The {_WORDS[found.source]} cannot be read.", next_step="Save the table as CSV and send that."
-        )
+        raise InputError(f"The {NAMES[found.source]} cannot be read.", next_step="Save the table as CSV and send that.")
     return Converted(
         sheet=said["sheet"],
         first_line=said["first_line"],

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+NAMES = {"xlsx": "workbook", "parquet": "Parquet file"}
+"""What its owner calls a file of each kind."""
+
 
 @dataclass(frozen=True)
 class Task:
