@@ -21,6 +21,7 @@ if __name__ == "__main__":
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--acks-late", action="store_true", help="workers acknowledge tickets late")
     parser.add_argument("--minutes", type=float, default=0.0, help="stop beginning kinds after so long; 0: never")
+    parser.add_argument("--lanes", type=int, choices=[1, 2], default=2, help="kinds at a time")
     parser.add_argument("--resume", action="store_true", help="keep what .faults/ has of the same seed and scale")
     parser.add_argument("--samples", choices=["yes", "no", "only"], default="yes", help="one fault with the real model")
     parser.add_argument("--write", action="store_true", help="write the table into docs/reliability.md in any case")

@@ -1,4 +1,9 @@
-"""All kinds one after another, each in a process of its own under a time limit, and the table of what came out."""
+"""All kinds, two at a time, each in a process of its own under a time limit, and the table of what came out.
+
+Most of a kind's time is waiting: for leases to end, for a service to come back, for a frozen one to be woken. So two
+lanes go through the kinds, one from the front and one from the back: alike kinds, which want the same of the machine at
+the same time, do not meet. Kinds that compare speeds run alone, after the others. Each has its own servers and files.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +15,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +29,9 @@ ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / ".faults"
 
 SAMPLE_LIMIT_S = 300.0
+
+Task = tuple[Kind, bool]
+"""A kind, and whether it is the sample with the real model."""
 
 
 class Campaign:
@@ -37,6 +49,8 @@ class Campaign:
         label = f"seed{given.seed}-scale{given.scale:g}{'-late' if given.acks_late else ''}"
         self._folder = RESULTS / label
         self._references = RESULTS / "references"
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._over = False
 
     def run(self) -> int:
         """Runs what is asked for; the exit code: 0 if all is well."""
@@ -46,22 +60,47 @@ class Campaign:
         if not given.resume:
             for old in self._references.glob("*.csv"):
                 old.unlink()
-        began = time.monotonic()
-        done: list[dict[str, Any]] = []
-        for sample in [False, True]:
-            if (sample and given.samples == "no") or (not sample and given.samples == "only"):
-                continue
-            for kind in self._kinds:
-                if (sample and not kind.sampled) or (kind.root and os.geteuid() != 0):
-                    continue
-                if given.minutes and time.monotonic() - began > 60 * given.minutes:
-                    break
-                done.append(self._one(kind, sample))
+        self._began = time.monotonic()
+        tasks = [
+            (kind, sample)
+            for sample in (False, True)
+            for kind in self._kinds
+            if (kind.sampled or not sample) and given.samples != ("no" if sample else "only")
+            if not (kind.root and os.geteuid() != 0)
+        ]
+        together = deque(task for task in tasks if not task[0].alone)
+        alone = deque(task for task in tasks if task[0].alone)
+        takes = [together.popleft, together.pop][: given.lanes]
+        found: dict[tuple[str, bool], dict[str, Any]] = {}
+        with ThreadPoolExecutor(len(takes)) as lanes:
+            try:
+                for lane in [lanes.submit(self._lane, take, found) for take in takes]:
+                    lane.result()
+                self._lane(alone.popleft, found)
+            except BaseException:
+                self._end()
+                raise
+        done = [found[kind.name, sample] for kind, sample in tasks if (kind.name, sample) in found]
         done = [self._told(one) for one in done]
         print(show(done))
         if self._whole or given.write:
-            write(ROOT / "docs" / "reliability.md", done, given.seed, given.acks_late)
+            minutes = (time.monotonic() - self._began) / 60
+            write(ROOT / "docs" / "reliability.md", done, given.seed, given.acks_late, minutes)
         return 0 if all(one["ok"] for one in done) else 1
+
+    def _lane(self, take: Callable[[], Task], found: dict[tuple[str, bool], dict[str, Any]]) -> None:
+        """One kind after another, until none is left, or time is up."""
+        minutes = self._given.minutes
+        with suppress(IndexError):
+            while not self._over and not (minutes and time.monotonic() - self._began > 60 * minutes):
+                kind, sample = take()
+                found[kind.name, sample] = self._one(kind, sample)
+
+    def _end(self) -> None:
+        """No further kind begins, and those that run stop their servers and go."""
+        self._over = True
+        for process in list(self._running):
+            process.terminate()
 
     def _one(self, kind: Kind, sample: bool) -> dict[str, Any]:
         given = self._given
@@ -87,15 +126,14 @@ class Campaign:
             env=os.environ | ({"EMOBATCH_FAULTS_LATE": "1"} if given.acks_late else {}),
             start_new_session=True,
         )
+        self._running.add(process)
         try:
             process.wait(limit_s)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-        except BaseException:
-            process.terminate()
-            process.wait(60)
-            raise
+        finally:
+            self._running.discard(process)
         if not result.exists():
             empty = {"kind": kind.name, "due": asked["count"], "count": 0, "recovered": 0, "lost": 0, "duplicated": 0}
             said = f"it did not end within {limit_s:g} s" if process.returncode == -signal.SIGKILL else "it died"
@@ -109,9 +147,9 @@ class Campaign:
             }
             result.write_text(json.dumps(empty))
         found = json.loads(result.read_text()) | {"title": kind.title, "sample": sample}
-        print(f"         {show([found]).splitlines()[-1]}  {found['seconds']:.0f} s", flush=True)
-        for problem in found["problems"][:5]:
-            print(f"         ! {problem}", flush=True)
+        lines = [f"{show([found]).splitlines()[-1]}  {found['seconds']:.0f} s"]
+        lines += [f"! {problem}" for problem in found["problems"][:5]]
+        print("\n".join(f"         {line}" for line in lines), flush=True)
         return found
 
     @staticmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 import time
 import traceback
@@ -21,7 +22,8 @@ def run_one(asked: str) -> None:
 
     Args:
         asked: JSON object: ``kind``, ``count``, ``seed``, ``references`` (a folder), ``result`` (a file), ``sample``
-            (whether with the real model and the lease of an installation), ``keep`` (a folder for logs if it fails).
+            (whether with the real model and the lease of an installation), ``keep`` (a folder for its logs,
+            which stay if something is wrong).
     """
     given: dict[str, Any] = json.loads(asked)
     kind = kinds()[given["kind"]]
@@ -33,12 +35,16 @@ def run_one(asked: str) -> None:
             with ground_and_watch(Path(folder), **changes) as (ground, watch):
                 trial = Trial(kind.name, given["count"], given["seed"], Path(given["references"]), ground, watch)
                 outcome = trial.outcome
-                kind.run(trial)
+                try:
+                    kind.run(trial)
+                finally:
+                    # While the ground is there: some logs lie on a file system that goes with it.
+                    _keep_logs(Path(folder), Path(given["keep"]))
         except Exception as error:  # one kind that fails must not end the campaign
             traceback.print_exc()
             outcome.problems.append(f"{type(error).__name__}: {error}")
-        if outcome.problems:
-            _keep_logs(Path(folder), Path(given["keep"]))
+        if not outcome.problems:
+            shutil.rmtree(given["keep"], ignore_errors=True)
     outcome.seconds = round(time.monotonic() - began, 1)
     Path(given["result"]).write_text(json.dumps(outcome.to_dict(), indent=1))
 

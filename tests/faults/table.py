@@ -23,11 +23,10 @@ def show(done: Sequence[dict[str, Any]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def write(page: Path, done: Sequence[dict[str, Any]], seed: int, late: bool) -> None:
-    """Puts the table between the page's marks."""
+def write(page: Path, done: Sequence[dict[str, Any]], seed: int, late: bool, minutes: float) -> None:
+    """Puts the table, and how long the campaign took, between the page's marks."""
     before, _, rest = page.read_text().partition(BEGIN)
     _, _, after = rest.partition(END)
-    minutes = sum(one["seconds"] for one in done) / 60
     command = f"python -m tests.faults --seed {seed}{' --acks-late' if late else ''}"
     said = f"`{command}`: {sum(one['count'] for one in done):,} faults in {minutes:.0f} minutes.\n\n{show(done)}\n"
     page.write_text(f"{before}{BEGIN}\n{said}{END}{after}")

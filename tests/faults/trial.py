@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import os
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -99,7 +100,10 @@ class Trial:
                 verdict = judge(ids=made.ids, output=data, reference=data, database=database, job_id=job_id)
             if verdict.problems or verdict.reruns:
                 raise Stuck(f"The undisturbed run is disturbed: {verdict}")
-            path.write_bytes(data)
+            # Whole or not at all: a kind in the other lane may want it too.
+            made_here = path.with_name(f"{path.name}.{os.getpid()}")
+            made_here.write_bytes(data)
+            made_here.replace(path)
         return path.read_bytes()
 
     def upload(self, made: Corpus) -> str:

@@ -26,6 +26,8 @@ class Kind:
     """Whether only root can try it."""
     sampled: bool = True
     """Whether one fault is tried out with the real model, and the lease of an installation, as well."""
+    alone: bool = False
+    """Whether it compares speeds, so that nothing else may run beside it."""
 
 
 def kinds() -> dict[str, Kind]:

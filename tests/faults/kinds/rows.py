@@ -110,4 +110,4 @@ def _newest(trial: Trial, made: Corpus) -> str:
     return row[0]
 
 
-KINDS = [Kind("poison", "rows that crash, raise, hang or eat memory", 40, 600, poison, sampled=False)]
+KINDS = [Kind("poison", "rows that crash, raise, hang or eat memory", 40, 600, poison, sampled=False, alone=True)]

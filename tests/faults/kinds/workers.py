@@ -199,7 +199,7 @@ def clocks(trial: Trial) -> None:
 KINDS = [
     Kind("parent", "worker parent killed at random in a 200k-row job", 50, 700, parent),
     Kind("zombies", "worker frozen past its lease, then woken; tickets × 5", 50, 420, zombies),
-    Kind("rolling", "a service restarted each 30 s", 15, 1_000, rolling, sampled=False),
+    Kind("rolling", "a service restarted each 30 s", 15, 1_000, rolling, sampled=False, alone=True),
     Kind("everything", "everything killed at once", 10, 420, everything),
     Kind("clocks", "a worker's clock an hour ahead or behind", 6, 420, clocks, sampled=False),
 ]
