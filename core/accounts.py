@@ -61,8 +61,7 @@ def authenticate(db: Database, settings: Settings, presented: str) -> Principal:
     """
     if is_access_token(settings, presented):
         return Principal(DEFAULT_ACCOUNT_ID, Scope.ADMIN)
-    with db.glance() as session:
-        found = keys.find(session, settings, presented)
+    found = keys.find(db, settings, presented)
     if found is None:
         raise NotSignedIn(
             "The token or API key is not valid.",

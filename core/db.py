@@ -12,12 +12,13 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, LiteralString, TypeVar, cast
 
 import psycopg
 from psycopg.abc import PQGen
-from sqlalchemy import Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import DBAPIError, InvalidatePoolError
+from psycopg.rows import namedtuple_row
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -83,7 +84,7 @@ class Database:
         for trouble in (metrics.DB_POOL_TIMEOUTS, metrics.DB_OUTAGES):
             trouble.labels(self._role)  # there from the start, at 0
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
-        self._glances = sessionmaker(self.engine.execution_options(isolation_level="AUTOCOMMIT"))
+        self._looks = sessionmaker(self.engine.execution_options(isolation_level="AUTOCOMMIT"))
 
     @contextmanager
     def transaction(self, account_id: uuid.UUID | None = None) -> Iterator[Session]:
@@ -100,15 +101,55 @@ class Database:
                 session.execute(_ACT_FOR, {"account_id": str(account_id)})
             yield session
 
-    @contextmanager
-    def glance(self) -> Iterator[Session]:
-        """For one statement that only looks, and speaks for no account: in no transaction, so it is one round trip.
+    def glance(self, statement: LiteralString, **parameters: Any) -> Any:
+        """The first row of one statement that only looks, and speaks for no account; None if there is none.
+
+        In no transaction and past SQLAlchemy: every request begins with a glance, so it takes one round trip and as
+        little else as can be.
+
+        Args:
+            statement: for psycopg, so with ``%(name)s`` where a parameter belongs.
 
         Raises:
             Unavailable: as `transaction`.
         """
-        with self._outages_told(), self._open.track_inprogress(), self._glances() as session:
+        with self._outages_told(), self._open.track_inprogress(), self._driver() as driver:
+            return driver.cursor(row_factory=namedtuple_row).execute(statement, parameters or None).fetchone()
+
+    @contextmanager
+    def _driver(self) -> Iterator[ImpatientConnection]:
+        """A pooled connection as psycopg knows it, in autocommit; its errors are SQLAlchemy's."""
+        pooled = None
+        try:
+            pooled = self.engine.raw_connection()
+            driver = cast(ImpatientConnection, pooled.driver_connection)
+            driver.autocommit = True
+            yield driver
+            driver.autocommit = False
+        except BaseException as error:
+            if pooled:
+                pooled.invalidate(error)  # whoever came next would be in autocommit too
+            if isinstance(error, psycopg.Error):
+                raise OperationalError(None, None, error) from error
+            raise
+        finally:
+            if pooled:
+                pooled.close()
+
+    @contextmanager
+    def look(self, account_id: uuid.UUID) -> Iterator[Session]:
+        """A transaction that only reads what is an account's: begun, and the account set, in one round trip.
+
+        For what is asked again and again. `transaction` takes two for that, and the ORM's time for one of them.
+
+        Raises:
+            Unavailable: as `transaction`.
+        """
+        with self._outages_told(), self._open.track_inprogress(), self._looks() as session:
+            connection = session.connection()
+            _send(connection, f"BEGIN READ ONLY; SET LOCAL emobatch.account_id = '{uuid.UUID(str(account_id))}'")
             yield session
+            _send(connection, "COMMIT")
 
     @contextmanager
     def _outages_told(self) -> Iterator[None]:
@@ -145,6 +186,17 @@ class Database:
         self.engine.dispose()
         metrics.DB_CONNECTIONS_LIMIT.labels(self._role).dec(self._most)
         self._most = 0
+
+
+def _send(connection: Connection, statements: str) -> None:
+    """Statements without parameters in one message, the simple protocol's: SQLAlchemy would have them prepared."""
+    driver = cast(ImpatientConnection, connection.connection.driver_connection)
+    try:
+        driver.execute(statements, prepare=False)
+    except psycopg.Error as error:
+        if driver.closed:
+            connection.invalidate(error)
+        raise OperationalError(statements, None, error, connection_invalidated=driver.closed) from error
 
 
 def _ping_after_a_rest(engine: Engine) -> None:

@@ -17,7 +17,7 @@ from core.ledger import RATE_TAU_S, close_job
 from core.mark import Mark
 from core.models import Job, Model, Upload
 from core.states import IngestState, JobState
-from core.waiting import STILL, waiting
+from core.waiting import STILL, WORKERS, waiting
 
 
 @dataclass(frozen=True)
@@ -138,6 +138,7 @@ _STATUSES = (
         func.jsonb_extract_path_text(Model.manifest, "name").label("model_name"),
         (_RATE_NOW / _FILLED).label("rate_now"),
         func.now().label("now"),
+        WORKERS.label("workers"),
     )
     .join(Model, Model.sha256 == Job.model_sha256)
     .outerjoin(Upload, Upload.id == Job.upload_id)
@@ -200,7 +201,7 @@ def _status(session: Session, row: Any) -> JobStatus:
     if state.active and final and rate and rate > STILL:
         eta = (job.rows_total - done) / rate
     low, high = _eta_range(eta, rate, done, (row.now - job.started_at).total_seconds() if job.started_at else 0)
-    where = waiting(session, job, rate)
+    where = waiting(session, job, rate, row.workers)
     return JobStatus(
         id=job.id,
         filename=job.filename,

@@ -12,9 +12,10 @@ import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import func, insert, select, text, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
+from core.db import Database
 from core.errors import BadOption, LimitExceeded, NotFound
 from core.models import ApiKey
 from core.settings import Settings
@@ -122,8 +123,8 @@ def issue_key(
     return f"{PREFIX}_{key_id.hex}_{secret}"
 
 
-def find(session: Session, settings: Settings, presented: str) -> FoundKey | None:
-    """The key that was presented, or None: unknown, wrong, expired or revoked. Needs no account."""
+def find(db: Database, settings: Settings, presented: str) -> FoundKey | None:
+    """The key that was presented, or None: unknown, wrong, expired or revoked. A glance."""
     prefix, _, rest = presented.partition("_")
     key_id, _, secret = rest.partition("_")
     if prefix != PREFIX or not secret:
@@ -132,7 +133,7 @@ def find(session: Session, settings: Settings, presented: str) -> FoundKey | Non
         asked = uuid.UUID(hex=key_id)
     except ValueError:
         return None
-    row = session.execute(text("SELECT * FROM find_key(:id)"), {"id": asked}).one_or_none()
+    row = db.glance("SELECT * FROM find_key(%(id)s)", id=asked)
     if row is None or not hmac.compare_digest(_hmac(settings, secret), row.secret_hmac):
         return None
     return FoundKey(asked, row.account_id, Scope(row.scope), row.last_used_at)

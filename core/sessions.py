@@ -66,10 +66,7 @@ def begin(session: Session, settings: Settings, principal: Principal, browser: s
 
 def find(db: Database, settings: Settings, session_id: uuid.UUID) -> Principal | None:
     """Who a session belongs to, or None if it is over: one glance, and now and then a note that it was used."""
-    with db.glance() as session:
-        row = session.execute(
-            text("SELECT * FROM find_session(:id, :idle_s)"), {"id": session_id, "idle_s": settings.session_idle_s}
-        ).one_or_none()
+    row = db.glance("SELECT * FROM find_session(%(id)s, %(idle_s)s)", id=session_id, idle_s=settings.session_idle_s)
     if row is None:
         return None
     if row.token_mark is not None and not _is_token_of(settings, row.token_mark):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
-from sqlalchemy import exists, select, text
+from sqlalchemy import any_, case, exists, func, select, text
 from sqlalchemy.orm import Session
 
-from core.models import Chunk, Job
+from core.models import Chunk, Job, Worker
 from core.states import ChunkState, JobState
 from core.workers import WORKER_SILENT_S
 
@@ -43,13 +45,33 @@ class Waiting:
     reason: str | None = None
 
 
-def waiting(session: Session, job: Job, rate: float | None) -> Waiting:
-    """Where a job stands that has `rate` rows per second; nothing for one that is over."""
+WORKERS = case(
+    (
+        Job.state.in_([state for state in JobState if state.active]),
+        select(
+            func.jsonb_build_array(
+                func.count(),
+                func.count().filter(Job.model_sha256 == any_(Worker.models)),
+                func.count().filter(Job.model_sha256 == any_(Worker.models), ~Worker.draining),
+            )
+        )
+        .select_from(Worker)
+        .where(Worker.heartbeat > func.now() - timedelta(seconds=WORKER_SILENT_S))
+        .correlate(Job)
+        .scalar_subquery(),
+    )
+)
+"""Of an unfinished job: workers alive, of them with its model, of them those that take work. Part of what reads the
+job, since a question of its own would take a round trip each time somebody looks."""
+
+
+def waiting(session: Session, job: Job, rate: float | None, workers: Sequence[int]) -> Waiting:
+    """Where a job stands that has `rate` rows per second and `WORKERS`; nothing for one that is over."""
     state = JobState(job.state)
     if not state.active:
         return Waiting()
     queue = _queue(session, job) if state is JobState.QUEUED else None
-    return Waiting(queue, _no_worker(session, job) or _no_turn(session, job, queue, rate))
+    return Waiting(queue, _no_worker(session, job, *workers) or _no_turn(session, job, queue, rate))
 
 
 def _queue(session: Session, job: Job) -> Queue:
@@ -57,20 +79,12 @@ def _queue(session: Session, job: Job) -> Queue:
     return Queue(row.jobs, row.own_jobs, row.rows_left)
 
 
-def _no_worker(session: Session, job: Job) -> str | None:
-    row = session.execute(
-        text("""
-        SELECT count(*) AS alive, count(*) FILTER (WHERE :model = ANY(models)) AS able,
-            count(*) FILTER (WHERE :model = ANY(models) AND NOT draining) AS willing
-        FROM worker WHERE heartbeat > now() - make_interval(secs => :silent)
-        """),
-        {"model": job.model_sha256, "silent": WORKER_SILENT_S},
-    ).one()
-    if not row.alive:
+def _no_worker(session: Session, job: Job, alive: int, able: int, willing: int) -> str | None:
+    if not alive:
         return "Waiting for a worker: none is alive."
-    if not row.able:
-        return f"Waiting for a worker that has model {job.model_version}: none of the {row.alive} alive has it."
-    if not row.willing and not _is_worked_on(session, job):
+    if not able:
+        return f"Waiting for a worker that has model {job.model_version}: none of the {alive} alive has it."
+    if not willing and not _is_worked_on(session, job):
         return "Waiting for a worker: those that are alive have been told to take no more work."
     return None
 

@@ -73,7 +73,7 @@ def install(app: Flask, settings: Settings) -> None:
 
     @app.after_request
     def harden(response: Response) -> Response:
-        _headers.set_headers(response)
+        response.headers.update(_headers.headers)
         if request.is_secure:
             response.headers["Strict-Transport-Security"] = "max-age=31536000"
         if not response.headers.get("Cache-Control"):

@@ -26,7 +26,8 @@ def install(app: Flask) -> None:
 
     @app.after_request
     def end(response: Response) -> Response:
-        quiet = request.endpoint in PROBES or (request.endpoint or "").endswith("static")
+        # Those that watch a job ask once a second, and mostly hear that nothing has changed: no news.
+        quiet = response.status_code == 304 or request.endpoint in PROBES or (request.endpoint or "").endswith("static")
         (log.debug if quiet else log.info)(
             "request",
             method=request.method,

@@ -11,6 +11,7 @@ from contextlib import closing
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import InternalError, ProgrammingError
 
 import core.db
 from core.db import Database
@@ -45,29 +46,77 @@ def test_a_connection_is_kept(one: Database):
     assert backend(one) == backend(one)
 
 
-def test_a_glance_is_in_no_transaction_and_the_next_one_on_its_connection_is(one: Database):
+STATE = """
+SELECT pg_backend_pid() AS pid,
+    current_setting('emobatch.account_id', true) AS account, current_setting('transaction_read_only') = 'on' AS reads
+FROM pg_stat_activity WHERE pid = pg_backend_pid()
+"""
+
+
+def test_each_way_to_ask_is_what_it_says_on_one_connection(one: Database):
     account_id = uuid.uuid4()
-    state = text(
-        "SELECT pg_backend_pid(), xact_start = query_start, current_setting('emobatch.account_id', true) "
-        "FROM pg_stat_activity WHERE pid = pg_backend_pid()"
-    )
-    with one.transaction(account_id) as session:
-        session.execute(text("SELECT pg_sleep(0.001)"))
-        pid, began_with_it, account = session.execute(state).one()
-        assert (began_with_it, account) == (False, str(account_id))
-    with one.glance() as session:
-        session.execute(text("SELECT 1"))
-        assert session.execute(state).one() == (pid, True, "")
+    for _ in range(7):  # psycopg prepares what it is asked again and again
+        with one.transaction(account_id) as session:
+            pid, *rest = session.execute(text(STATE)).one()
+            assert rest == [str(account_id), False]
+        assert one.glance(STATE) == (pid, "", False)
+        with one.look(account_id) as session:
+            assert session.execute(text(STATE)).one() == (pid, str(account_id), True)
+        assert one.glance(STATE) == (pid, "", False)
+        with one.transaction() as session:
+            assert session.execute(text(STATE)).one() == (pid, "", False)
+    assert one.glance("SELECT 1 WHERE %(yes)s", yes=False) is None
+
+
+ALONE = "SELECT xact_start = query_start FROM pg_stat_activity WHERE pid = pg_backend_pid()"
+
+
+def test_a_glance_is_in_no_transaction(one: Database):
+    assert one.glance("SELECT 1") == (1,)
+    assert one.glance(ALONE) == (True,)
     with one.transaction() as session:
         session.execute(text("SELECT 1"))
-        assert session.execute(state).one() == (pid, False, "")
+        assert session.execute(text(ALONE)).scalar_one() is False
 
 
-def test_a_glance_at_a_server_that_is_away_is_an_outage(one: Database, other: Database, monkeypatch):
+def test_a_look_that_fails_leaves_nothing_behind(one: Database):
+    with pytest.raises(ProgrammingError), one.look(uuid.uuid4()) as session:
+        session.execute(text("SELECT nothing_like_it"))
+    with pytest.raises(KeyError), one.look(uuid.uuid4()):
+        raise KeyError
+    with pytest.raises(InternalError), one.look(uuid.uuid4()) as session:
+        session.execute(text("CREATE TABLE written (n int)"))
+    assert one.glance(STATE)[1:] == ("", False)
+    with one.transaction() as session:
+        session.execute(text("SELECT 1"))
+        assert session.execute(text(ALONE)).scalar_one() is False
+
+
+def look(one: Database) -> int:
+    with one.look(uuid.uuid4()) as session:
+        return session.execute(text("SELECT pg_backend_pid()")).scalar_one()
+
+
+@pytest.mark.parametrize("ask", [look, lambda one: one.glance("SELECT 1")], ids=["look", "glance"])
+def test_a_server_that_is_away_is_an_outage(ask, one: Database, other: Database, monkeypatch):
     monkeypatch.setattr(core.db, "RESTED_S", 60.0)
     end(other, backend(one))
-    with pytest.raises(Unavailable), one.glance() as session:
-        session.execute(text("SELECT 1"))
+    with pytest.raises(Unavailable):
+        ask(one)
+    assert backend(one)
+
+
+def test_an_interrupted_glance_leaves_no_connection_in_autocommit(one: Database, monkeypatch):
+    before = backend(one)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(core.db.ImpatientConnection, "wait", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            one.glance("SELECT 1")
+    assert backend(one) != before
 
 
 def test_a_connection_that_was_cut_while_it_rested_is_replaced(one: Database, other: Database, monkeypatch):

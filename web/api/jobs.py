@@ -65,7 +65,7 @@ def get_job(job_id: str) -> Any:
     The `ETag` changes with anything a user would notice: ask with `If-None-Match` and get 304 while nothing did.
     """
     account_id = require_account()
-    with state().db.transaction(account_id) as session:
+    with state().db.look(account_id) as session:
         status = core.jobs.get_status(session, account_id, as_job_id(job_id))
     status = state().broker.explain(status)
     # Most answers to those who ask again and again are 304: their body is not even made.
