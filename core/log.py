@@ -8,16 +8,18 @@ from typing import Any
 
 import structlog
 
+from core.outlets import outlive_full_disks
 from core.tracing import add_trace_id
 
 
 def configure(level: str, style: str) -> None:
-    """Sends our events and the standard library's through structlog to stderr.
+    """Sends our events and the standard library's through structlog to stderr, which outlives a full disk from now on.
 
     Args:
         level: ``DEBUG`` … ``ERROR``.
         style: ``json`` for machines, ``console`` for people.
     """
+    outlive_full_disks()
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         add_trace_id,

@@ -36,7 +36,9 @@ def file_of(n: int) -> bytes:
 
 
 @contextmanager
-def worker(installation: Installation, tmp_path: Path, lease_s: int = 3) -> Iterator[subprocess.Popen]:
+def worker(
+    installation: Installation, tmp_path: Path, lease_s: int = 3, log: Path | None = None
+) -> Iterator[subprocess.Popen]:
     """A real Celery worker of this installation, as the stack runs it."""
     settings = installation.settings
     environment = os.environ | {
@@ -48,9 +50,9 @@ def worker(installation: Installation, tmp_path: Path, lease_s: int = 3) -> Iter
     }
     environment.pop("EMOBATCH_WORKER_NODE", None)
     command = [sys.executable, "-m", "celery", "--app", "worker.app", "worker", "--concurrency", "1"]
-    with (tmp_path / f"worker-{time.monotonic_ns()}.log").open("w") as log:
+    with (log or tmp_path / f"worker-{time.monotonic_ns()}.log").open("w") as lines:
         process = subprocess.Popen(
-            [*command, "--without-gossip", "--without-mingle"], env=environment, stderr=log, stdout=log
+            [*command, "--without-gossip", "--without-mingle"], env=environment, stderr=lines, stdout=lines
         )
         try:
             yield process
@@ -120,6 +122,13 @@ def test_no_row_is_lost_or_doubled(installation: Installation, undisturbed, tmp_
         assert session.query(Chunk).filter_by(job_id=job_id).count() > 2
     assert attempts > 1, "the kill missed"
     same_labels(undisturbed, rows_of(installation.csv(job_id)))
+
+
+def test_a_worker_starts_and_works_while_the_disk_of_its_log_is_full(installation: Installation, tmp_path):
+    job_id = installation.accept(file_of(100))
+    with worker(installation, tmp_path, log=Path("/dev/full")):
+        wait(installation, job_id)
+    assert installation.status(job_id).state is JobState.COMPLETED
 
 
 def same_labels(before: list[dict[str, str]], after: list[dict[str, str]]) -> None:

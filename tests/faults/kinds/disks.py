@@ -29,6 +29,10 @@ def _fill(folder: Path) -> Path:
     return ballast
 
 
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file() and path.name != BALLAST]
+
+
 def uploads(trial: Trial) -> None:
     """The storage folder has no room: an upload is refused, leaves nothing, and is taken when there is room again."""
     ground = trial.ground
@@ -36,6 +40,7 @@ def uploads(trial: Trial) -> None:
     reference = trial.reference(made)
     ground.workers(1)
     ids = []
+    before = len(_files(ground.storage))  # that of the undisturbed run, if it was done here
     while trial.outcome.count < trial.count:
         ballast = _fill(ground.storage)
         answer = httpx.post(
@@ -51,9 +56,8 @@ def uploads(trial: Trial) -> None:
                 lambda: database.execute("SELECT count(*) FROM upload WHERE state <> 'stored'").fetchone() == (0,),
                 "the refused upload is gone",
             )
-        left = [path for path in ground.storage.rglob("*") if path.is_file() and path.name != BALLAST]
-        if len(left) != len(ids):
-            trial.problem(f"{len(left) - len(ids)} files are left of refused uploads")
+        if left := len(_files(ground.storage)) - before - len(ids):
+            trial.problem(f"{left} files are left of refused uploads")
         ballast.unlink()
         began = time.monotonic()
         trial.outcome.count += 1
@@ -102,7 +106,7 @@ def postgres(trial: Trial) -> None:
 
 
 def logs(trial: Trial) -> None:
-    """The logs' disk is full: nobody can write a line, and work goes on all the same."""
+    """The logs' disk is full: nobody can write a line, workers that restart neither, and work goes on all the same."""
     ground = trial.ground
     feed = Feed(trial, 40_000)
     ground.workers(2, rows_per_s=1_000)
