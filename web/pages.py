@@ -210,7 +210,7 @@ class JobView:
         """
         options = options_in(request.args)
         account_id, asked = require_account(), as_job_id(job_id)
-        with state().db.transaction(account_id) as db:
+        with state().db.look(account_id) as db:
             status = core.jobs.get_status(db, account_id, asked)
             model = registry.model_version(db, status.model_sha256)
             model = own_taxonomies.with_own(db, account_id, model, options.taxonomy)
