@@ -89,7 +89,7 @@ class Trial:
     # --- jobs -------------------------------------------------------------------------------------------------
 
     def reference(self, made: Corpus) -> bytes:
-        """The output of an undisturbed run, done now if nobody has done it yet; its worker stays."""
+        """The output of an undisturbed run, done now if nobody has done it yet. Start workers after it, not before."""
         path = self._references / f"{made.name}{'-real' if self._real else ''}.csv"
         if not path.exists():
             self.ground.workers(1, environment={"EMOBATCH_LEASE_S": "30"})

@@ -33,6 +33,7 @@ def mid_upload(trial: Trial) -> None:
     ground = trial.ground
     made = corpus(ROWS)
     reference = trial.reference(made)
+    ground.workers(1)
     jobs: list[Future[str]] = []
     with ThreadPoolExecutor(8) as pool:
         while trial.outcome.count < trial.count:
@@ -114,7 +115,7 @@ def stored(trial: Trial) -> None:
     """Web dies when the file is in storage and its job is not in the ledger yet."""
     made = corpus(ROWS)
     reference = trial.reference(made)
-    trial.ground.workers(1)  # the reference may have been there
+    trial.ground.workers(1)
     _arm_web(trial, f"upload-stored:1:{trial.count}")
     ids: list[str] = []
     while len(trial.ground.deaths("upload-stored")) < trial.count and len(ids) < 2 * trial.count + 1:
@@ -154,6 +155,7 @@ def idempotency(trial: Trial) -> None:
     keys = max(1, trial.count // REPEATS)
     made = corpus(20)
     reference = trial.reference(made)
+    ground.workers(1)
     answers: dict[str, list[str]] = {}
     together = Barrier(REPEATS)
 
