@@ -70,7 +70,7 @@ def test_a_file_comes_back_with_its_cells(client, source, job, tmp_path):
     assert [{name: row[name] for name in before[0]} for row in after] == before
     assert sum(name.startswith("score_") for name in after[0]) == 28
     assert [row["row_status"] for row in after] == ["ok", "ok", "empty", "ok", "ok", "ok"]
-    for form, begins in [("jsonl", b"{"), ("parquet", b"PAR1"), ("xlsx", b"PK"), ("spreadsheet", b"\"id\";")]:
+    for form, begins in [("jsonl", b"{"), ("parquet", b"PAR1"), ("xlsx", b"PK"), ("spreadsheet", b'"id";')]:
         client.download_to(job.id, tmp_path / form, form=form)
         assert (tmp_path / form).read_bytes().removeprefix(b"\xef\xbb\xbf").startswith(begins), form
 

@@ -72,12 +72,13 @@ class Workers:
     def __init__(self, home: Path) -> None:
         self._home = Home(home)
 
-    def sql(self, statement: str, *values: object) -> None:
-        """Changes the ledger as no program does, for what cannot be had otherwise."""
+    def sql(self, statement: str, *values: object) -> list[tuple]:
+        """Changes the ledger as no program does, for what cannot be had otherwise; the rows it returns, if it does."""
         port = json.loads((self._home.root / "ports.json").read_text())["postgres"]
         postgres = Postgres(self._home, self._home.secrets(), port)
         with psycopg.connect(postgres.admin_url, dbname=DATABASE) as connection:
-            connection.execute(statement, values or None)  # type: ignore[call-overload]
+            done = connection.execute(statement, values or None)  # type: ignore[call-overload]
+            return done.fetchall() if done.description else []
 
     def hold(self) -> None:
         """Stops its processes where they are."""

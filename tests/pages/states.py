@@ -10,6 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from core.model_directory import ModelDirectory, shipped_model_path
+
 EXAMPLE = Path(__file__).parents[2] / "examples" / "reviews.csv"
 
 FAIL_A_ROW = """
@@ -481,6 +485,40 @@ def row_no_worker(stage: Stage) -> None:
 # --- the rest -------------------------------------------------------------------------------------------------------
 
 
+def label_again(stage: Stage) -> tuple[str, str]:
+    """The example labelled twice; the ids of both jobs."""
+    job_id = stage.send_and_wait()
+    again = stage.page.request.post(
+        f"{stage.url}/api/v1/jobs/{job_id}/again", headers={"Origin": stage.url, "Sec-Fetch-Site": "same-origin"}
+    ).json()["id"]
+    stage.go(f"/jobs/{again}")
+    stage.wait_for_title("Done")
+    return job_id, again
+
+
+@state
+def compare(stage: Stage) -> None:
+    """What another version of the model says of the same file: here one that is readier to call a text neutral."""
+    job_id, again = label_again(stage)
+    labels = ModelDirectory.load(shipped_model_path()).taxonomies["goemotions"].labels
+    for chunk_no, stored in stage.workers.sql("SELECT chunk_no, logits FROM result_chunk WHERE job_id = %s", again):
+        logits = np.frombuffer(stored, "<f2").reshape(-1, len(labels)).copy()
+        logits[:, labels.index("neutral")] += 1.5
+        changed = "UPDATE result_chunk SET logits = %s WHERE job_id = %s AND chunk_no = %s"
+        stage.workers.sql(changed, logits.tobytes(), again, chunk_no)
+    stage.workers.sql("UPDATE job SET model_version = '1.1.0' WHERE id = %s", again)
+    stage.go(f"/jobs/{again}/compare/{job_id}")
+    stage.see("h2:has-text('Changed rows')")
+
+
+@state
+def compare_same(stage: Stage) -> None:
+    """The same model on the same file says the same."""
+    job_id, again = label_again(stage)
+    stage.go(f"/jobs/{job_id}/compare/{again}")
+    stage.see("h2:has-text('of the labels are the same')")
+
+
 @state
 def try_it(stage: Stage) -> None:
     """One text, labelled as it is typed."""
@@ -515,6 +553,18 @@ def account_key(stage: Stage) -> None:
     stage.see("text=Copy it now")
     # No picture has a key in it.
     stage.page.locator(".secret").evaluate("key => { key.textContent = key.textContent.slice(0, 37) + 'x'.repeat(43) }")
+
+
+@state
+def account_members(stage: Stage) -> None:
+    """Who else signs in to the account, and a new member's password: shown this once."""
+    for email, role in [("ada@example.org", "admin"), ("grace@example.org", "member")]:
+        stage.go("/account")
+        stage.page.fill("#member-email", email)
+        stage.page.locator("#members [name=role]").last.select_option(role)
+        stage.page.locator("#members").get_by_role("button", name="Add").click()
+        stage.see(f"text={email} signs in with this password")
+    stage.page.locator(".secret").evaluate("password => { password.textContent = 'x'.repeat(20) }")
 
 
 @state
