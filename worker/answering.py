@@ -61,9 +61,16 @@ class Answering:
         return found
 
     def glance(self) -> None:
-        """`look`, if the last one was not just now: for work that has many small pauses."""
+        """`look`, if the last one was not just now: for work that has many small pauses.
+
+        Nothing that goes wrong here may be laid to that work.
+        """
         if time.monotonic() - self._glanced > GLANCE_S:
-            self.look()
+            try:
+                self.look()
+            except Exception:
+                log.exception("lane not looked at")
+                self._glanced = time.monotonic()
 
     def _answer_one(self) -> bool:
         with self._db.transaction() as session:

@@ -78,7 +78,8 @@ class Bundle:
 class Chunks:
     """Claims chunks and works them off.
 
-    `scorer` gives the engine, and loads it the first time; `between` is called before each bundle is scored.
+    `scorer` gives the engine, and loads it the first time; `between` is called before each bundle is scored, `pause`
+    between its batches, unless a row of it is tried alone.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class Chunks:
         heartbeat: Heartbeat,
         trace: Trace,
         between: Callable[[], object],
+        pause: Callable[[], object],
     ) -> None:
         self._db = db
         self._storage = storage
@@ -103,6 +105,7 @@ class Chunks:
         self._heartbeat = heartbeat
         self._trace = trace
         self._between = between
+        self._pause = pause
         self._reader = ThreadPoolExecutor(1, "reader")
         self._committer = ThreadPoolExecutor(1, "committer")
         self._char_s = 0.0
@@ -222,7 +225,7 @@ class Chunks:
         try:
             with self._trace.during(job_id, [lease.chunk_no for lease, _ in bundle.read]):
                 if bundle.together:
-                    classify.score_together(bundle.together, scorer)
+                    classify.score_together(bundle.together, scorer, self._pause)
                 else:
                     isolated.score(self._db, self._settings, *bundle.read[0], scorer)
         except StaleLease:

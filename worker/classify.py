@@ -22,7 +22,7 @@ from core.model_directory import ModelDirectory
 from core.states import RowFlag, RowStatus
 from core.storage import Storage
 from core.table import Format, RecordReader
-from worker.engine import Scored
+from worker.engine import Pause, Scored
 from worker.language import flag_of
 
 log = structlog.get_logger(__name__)
@@ -37,7 +37,7 @@ class Scorer(Protocol):
     def prepare(self, texts: Sequence[str]) -> Any:
         """What `score` takes in place of texts, to save time; another thread may prepare while one scores."""
 
-    def score(self, texts: Any, scope: bytes = b"") -> Scored:
+    def score(self, texts: Any, scope: bytes = b"", pause: Pause = ...) -> Scored:
         """Logits (n, 28) float16 and windows (n,) of texts; what it remembers, it remembers within `scope`."""
 
 
@@ -152,13 +152,16 @@ class Together:
             return cls(parts, to_score, texts)
 
 
-def score_together(together: Together, engine: Scorer) -> None:
-    """Scores all rows with text in one call; if that raises, chunk by chunk, then one by one: a row fails alone."""
+def score_together(together: Together, engine: Scorer, pause: Pause = lambda: None) -> None:
+    """Scores all rows with text in one call; if that raises, chunk by chunk, then one by one: a row fails alone.
+
+    `pause` is called between batches.
+    """
     if together.prepared is None:
         return
     parts = together.parts
     try:
-        scored = engine.score(together.prepared, parts[0].scope)
+        scored = engine.score(together.prepared, parts[0].scope, pause)
     except Exception as error:  # whatever a runtime raises, it must cost one row and not the job
         log.warning("batch failed, trying smaller ones", reason=type(error).__name__, chunks=len(parts))
         for rows, indices in zip(parts, together.to_score, strict=True):

@@ -79,6 +79,7 @@ class Shift:
             heartbeat=self._heartbeat,
             trace=trace,
             between=self._answering.look,
+            pause=self._answering.glance,
         )
 
     @cached_property

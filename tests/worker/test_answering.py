@@ -78,6 +78,39 @@ def test_a_child_in_the_middle_of_a_long_file_answers(installation, submit, data
     assert answer() is not None
 
 
+def test_a_text_is_answered_between_the_batches_of_a_bundle(installation, submit):
+    """However many chunks are scored together."""
+    answers = []
+
+    class Pausing(NullScorer):
+        def score(self, texts, scope=b"", pause=lambda: None):
+            if len(texts) > 1 and not answers:
+                answers.append(submit("urgent"))
+                installation_shift._answering._glanced = float("-inf")
+                pause()
+                assert answers[0]() is not None
+            return super().score(texts, scope, pause)
+
+    job_id = installation.accept(FILE)
+    installation_shift = installation.shift(Pausing())
+    while installation_shift.tick():
+        pass
+    assert answers
+    assert installation.status(job_id).rows_failed == 0
+
+
+def test_an_answer_that_goes_wrong_costs_no_row(installation, db, monkeypatch):
+    def wrong(*_: object, **__: object) -> None:
+        raise ValueError("wrong")
+
+    answering = Answering(
+        db=db, settings=installation.settings, model=installation.model, scorer=NullScorer, worker_id="w/1"
+    )
+    monkeypatch.setattr("core.classify_requests.claim", wrong)
+    answering._glanced = float("-inf")
+    answering.glance()
+
+
 def test_glances_are_not_too_many(installation, db):
     scorer = NullScorer()
     answering = Answering(

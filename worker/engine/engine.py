@@ -17,10 +17,14 @@ from numpy.typing import NDArray
 from core.failpoints import failpoint
 from core.model_directory import ModelDirectory
 from worker.engine.memory import TextMemory
-from worker.engine.runtime import Runtime, available_cores, load_runtime, run_windows
+from worker.engine.runtime import Pause, Runtime, available_cores, load_runtime, run_windows
 from worker.engine.tokens import Tokens, Windows
 
 DEFAULT_MEMORY = 50_000
+
+
+def _go_on() -> None:
+    """In place of a pause."""
 
 
 @dataclass(frozen=True)
@@ -81,34 +85,35 @@ class Engine:
         distinct = list(place)
         return Prepared(distinct, row_of, self._tokens.windows(distinct))
 
-    def score(self, texts: Sequence[str] | Prepared, scope: bytes = b"") -> Scored:
+    def score(self, texts: Sequence[str] | Prepared, scope: bytes = b"", pause: Pause = _go_on) -> Scored:
         """The logits of `texts`, in their order; none gives none. An empty text is scored like any other.
 
         Args:
             texts: any number, as they are or from `prepare`.
             scope: at most 16 bytes. What is remembered is found again under the same scope only: a job's id, so that
                 no job can tell what another one held.
+            pause: called between batches. It may score something else meanwhile, which then comes first.
 
         Raises:
             ArithmeticError: the model gave NaN, so its weights or the device are broken.
         """
         prepared = texts if isinstance(texts, Prepared) else self.prepare(texts)
         row_of = prepared.row_of
-        distinct = self._score_distinct(prepared, scope)
+        distinct = self._score_distinct(prepared, scope, pause)
         repeats = np.ones(len(row_of), dtype=np.bool_)
         repeats[np.unique(row_of, return_index=True)[1]] = False
         return Scored(distinct.logits[row_of], distinct.windows[row_of], repeats | distinct.identical[row_of])
 
-    def _score_distinct(self, prepared: Prepared, scope: bytes) -> Scored:
+    def _score_distinct(self, prepared: Prepared, scope: bytes, pause: Pause) -> Scored:
         """The same of texts that are all different."""
         texts, all_windows = prepared.distinct, prepared.windows
         if self.memory is None:
-            return Scored(self._run(all_windows), all_windows.per_text, np.zeros(len(texts), dtype=np.bool_))
+            return Scored(self._run(all_windows, pause), all_windows.per_text, np.zeros(len(texts), dtype=np.bool_))
         keys = self.memory.keys(texts, scope)
         known, known_logits, known_windows = self.memory.get_many(keys)
         new = np.flatnonzero(~known)
         new_windows = all_windows if len(new) == len(texts) else all_windows.of(new)
-        new_logits = self._run(new_windows)
+        new_logits = self._run(new_windows, pause)
         self.memory.put_many([keys[i] for i in new], new_logits, new_windows.per_text)
         logits = np.empty((len(texts), len(self.model.labels)), dtype="<f2")
         windows = np.empty(len(texts), dtype=np.int32)
@@ -116,12 +121,12 @@ class Engine:
         logits[new], windows[new] = new_logits, new_windows.per_text
         return Scored(logits, windows, known)
 
-    def _run(self, windows: Windows) -> NDArray[np.float16]:
+    def _run(self, windows: Windows, pause: Pause) -> NDArray[np.float16]:
         """(texts, labels): runs every window, and pools those of the long texts."""
         if not len(windows.per_text):
             return np.empty((0, len(self.model.labels)), dtype="<f2")
         failpoint("mid-inference")
-        logits = run_windows(self.runtime, windows, len(self.model.labels), self.token_budget)
+        logits = run_windows(self.runtime, windows, len(self.model.labels), self.token_budget, pause)
         pooled = np.add.reduceat(logits, windows.first, axis=0) / windows.per_text[:, None].astype(np.float32)
         if np.isnan(pooled).any():
             raise ArithmeticError(f"The model {self.model.name} gave NaN on {self.runtime.name}.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, Protocol, cast, get_args
@@ -22,6 +22,10 @@ from worker.engine.tokens import Windows
 Kind = Literal["auto", "onnx", "torch"]
 
 _PACKAGES = {"onnx": ("onnxruntime", "worker"), "torch": ("torch", "gpu")}  # package and extra of each kind
+
+
+Pause = Callable[[], object]
+"""Called between two batches."""
 
 
 class Runtime(Protocol):
@@ -44,8 +48,13 @@ class Runtime(Protocol):
         ...
 
 
-def run_windows(runtime: Runtime, windows: Windows, n_labels: int, token_budget: int = 0) -> NDArray[np.float32]:
-    """(windows, labels): the logits of each window, in batches of at most `token_budget` tokens; 0: the runtime's."""
+def run_windows(
+    runtime: Runtime, windows: Windows, n_labels: int, token_budget: int = 0, pause: Pause = lambda: None
+) -> NDArray[np.float32]:
+    """(windows, labels): the logits of each window, in batches of at most `token_budget` tokens; 0: the runtime's.
+
+    `pause` is called after each batch, while the next ones are computed; it may run windows of its own.
+    """
     token_budget = token_budget or runtime.token_budget
     batches = plan_batches(windows.lengths, token_budget)
     metrics.count_batches(windows.lengths, batches, token_budget)
@@ -53,6 +62,7 @@ def run_windows(runtime: Runtime, windows: Windows, n_labels: int, token_budget:
     results = runtime.run(windows.rectangle(batch) for batch in batches)
     for batch, result in zip(batches, results, strict=True):
         logits[batch] = result
+        pause()
     return logits
 
 

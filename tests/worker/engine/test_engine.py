@@ -195,6 +195,32 @@ def test_an_error_in_a_lane_reaches_the_caller(model: ModelDirectory, tmp_path: 
     assert engine.score(["good"]).logits.shape == (1, 28)  # and the lanes go on
 
 
+def test_what_is_scored_in_a_pause_comes_first_and_changes_nothing(engine: Engine) -> None:
+    texts = distinct_texts(200)
+    expected = engine.score(texts).logits
+    engine.memory = None
+    begun, pauses, urgent, asked = [], 0, [], 0
+    run_one = engine.runtime._run_one
+
+    def run(input_ids: np.ndarray) -> np.ndarray:
+        begun.append(input_ids)
+        return run_one(input_ids)
+
+    def pause() -> None:
+        nonlocal pauses, asked
+        pauses += 1
+        if pauses == 3:
+            urgent.append(engine.score(["so urgent"]).logits)
+            asked = len(begun)
+
+    engine.runtime._run_one = run
+    scored = engine.score(texts, pause=pause)
+    assert np.abs(scored.logits.astype(np.float32) - expected).max() < 1e-2
+    engine.runtime._run_one = run_one
+    assert np.array_equal(urgent[0], engine.score(["so urgent"]).logits)
+    assert pauses > 2 * asked, "most batches were still to come"
+
+
 # --- which runtime ------------------------------------------------------------------------------------------------
 
 
