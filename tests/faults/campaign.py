@@ -45,7 +45,7 @@ class Campaign:
         if unknown:
             sys.exit(f"There is no kind {', '.join(unknown)}. --list names them.")
         self._kinds = [found[name] for name in names]
-        self._whole = names == list(found) and given.scale >= 1
+        self._whole = names == list(found) and given.scale >= 1 and not (given.acks_late or given.minutes)
         label = f"seed{given.seed}-scale{given.scale:g}{'-late' if given.acks_late else ''}"
         self._folder = RESULTS / label
         self._references = RESULTS / "references"
