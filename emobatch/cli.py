@@ -45,6 +45,7 @@ from emobatch.options import (
 from emobatch.output import Output
 from emobatch.progress import Display
 from emobatch.rows_command import rows_command
+from emobatch.webhook_commands import webhooks
 
 FILE = click.Path(path_type=Path)
 
@@ -250,7 +251,7 @@ def up(port: int | None, workers: int | None, also: tuple[str, ...]) -> ExitCode
 
 
 cli.add_command(LazyGroup("emobatch.admin", "admin", extra="core", short_help="Look after an installation."))
-for _command in (rows_command, check, corrections, failed, send_back):
+for _command in (rows_command, check, corrections, failed, send_back, webhooks):
     cli.add_command(_command)
 
 

@@ -15,7 +15,6 @@ from urllib.parse import quote
 
 import httpx
 
-from core.errors import NotFound
 from emobatch.body import Progress, name_of
 from emobatch.connection import Connection, read
 from emobatch.downloading import download
@@ -31,6 +30,7 @@ from emobatch.row_reading import RowReading
 from emobatch.sending import send_file
 from emobatch.taxonomies import Taxonomies
 from emobatch.texts import TextLabels, batches, results_from
+from emobatch.webhooks import Webhooks
 
 
 class Client(RowReading, FailedRows, InMemory):
@@ -61,6 +61,8 @@ class Client(RowReading, FailedRows, InMemory):
         """How right the labels of a job are, and what people say of its rows."""
         self.taxonomies = Taxonomies(self._connection)
         """The account's own taxonomies."""
+        self.webhooks = Webhooks(self._connection, sleep)
+        """Who is told when a job ends."""
 
     def __enter__(self) -> Self:
         return self
@@ -185,18 +187,7 @@ class Client(RowReading, FailedRows, InMemory):
 
     def delete(self, job_id: str) -> None:
         """Removes a job, its upload and its results, for good."""
-        asked = 0
-
-        def attempt() -> None:
-            nonlocal asked
-            asked += 1
-            try:
-                self._connection.ask("DELETE", job_path(job_id))
-            except NotFound:
-                if asked == 1:  # a second time it is gone because the first request was carried out
-                    raise
-
-        self._connection.persist(attempt)
+        self._connection.remove(job_path(job_id))
 
     def again(self, job_id: str, model: str | None = None) -> Job:
         """Labels a job's file again with another model version, without sending it again; the new job.
@@ -205,7 +196,7 @@ class Client(RowReading, FailedRows, InMemory):
             BadOption: no worker that is alive has such a model.
             NotReady: the file is gone.
         """
-        response = self._connection.ask("POST", job_path(job_id, "again"), params=given({"model": model}))
+        response = self._connection.once("POST", job_path(job_id, "again"), params=given({"model": model}))
         return read(response, Job.from_dict)
 
     def models(self) -> tuple[Mapping[str, Any], ...]:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from core.errors import KeyInProgress, Locked, Unavailable
+from core.errors import KeyInProgress, Locked, NotFound, Unavailable
 from emobatch.address import ServerAddress
 from emobatch.errors import ServerFailed, from_response, from_transport
 from emobatch.retry import Patience, TryAgain, persist
@@ -58,6 +58,28 @@ class Connection:
     def repeat(self, method: str, path: str, **request: Any) -> httpx.Response:
         """One request, repeated if need be, and its whole answer."""
         return self.persist(lambda: self.ask(method, path, **request))
+
+    def once(self, method: str, path: str, **request: Any) -> httpx.Response:
+        """One request that is not repeated, since done twice it would be done twice, and its whole answer."""
+        try:
+            return self.ask(method, path, **request)
+        except TryAgain as again:
+            raise again.error from again
+
+    def remove(self, path: str, **request: Any) -> None:
+        """Deletes what is at `path`. Raises NotFound where nothing was."""
+        asked = 0
+
+        def attempt() -> None:
+            nonlocal asked
+            asked += 1
+            try:
+                self.ask("DELETE", path, **request)
+            except NotFound:
+                if asked == 1:  # a second time it is gone because the first request was carried out
+                    raise
+
+        self.persist(attempt)
 
     def ask(self, method: str, path: str, **request: Any) -> httpx.Response:
         """One request, once, and its whole answer. Raises as `answer` does."""

@@ -127,11 +127,11 @@ class Reviews:
 
     def take_back(self, job_id: str, row: int, *, taxonomy: str | None = None) -> None:
         """Makes a row unanswered again."""
-        self._connection.repeat("DELETE", _path(job_id, f"review/rows/{row}"), params=_in(taxonomy))
+        self._connection.remove(_path(job_id, f"review/rows/{row}"), params=_in(taxonomy))
 
     def remove(self, job_id: str, *, taxonomy: str | None = None) -> None:
         """Removes a sample; what was said of its rows stays among the corrections."""
-        self._connection.repeat("DELETE", _path(job_id, "review"), params=_in(taxonomy))
+        self._connection.remove(_path(job_id, "review"), params=_in(taxonomy))
 
     def report(self, job_id: str, *, taxonomy: str | None = None) -> ReviewReport:
         """What the answers so far say of the whole file."""
@@ -147,7 +147,7 @@ class Reviews:
 
     def withdraw(self, job_id: str, row: int, *, taxonomy: str | None = None) -> None:
         """Forgets what was said of a row."""
-        self._connection.repeat("DELETE", _path(job_id, f"corrections/{row}"), params=_in(taxonomy))
+        self._connection.remove(_path(job_id, f"corrections/{row}"), params=_in(taxonomy))
 
     def corrections(self, job_id: str, *, taxonomy: str | None = None) -> list[RowCorrection]:
         """All corrections of a job in one taxonomy, in the file's order."""

@@ -64,7 +64,7 @@ class Taxonomies:
 
     def delete(self, name: str) -> None:
         """Hides a taxonomy and frees its name. Raises NotFound."""
-        self._connection.repeat("DELETE", _path(name))
+        self._connection.remove(_path(name))
 
 
 def _path(name: str) -> str:

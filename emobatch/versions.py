@@ -16,7 +16,7 @@ def model_lines(models: Sequence[Mapping[str, Any]]) -> list[str]:
     for model in models:
         note = "default" if model["default"] else "" if model["workers"] else "only read"
         rows.append((model["name"], model["version"], model["sha256"][:12], str(model["workers"]), note))
-    return _columns(rows)
+    return columns(rows)
 
 
 def comparison_lines(found: Mapping[str, Any]) -> list[str]:
@@ -29,7 +29,7 @@ def comparison_lines(found: Mapping[str, Any]) -> list[str]:
         (f"row {row['row']}", f"{row['label_before']} -> {row['label_after']}", _short(row["text"]))
         for row in found["changes"]
     ]
-    return [said, *_columns(pairs), *_columns(rows)]
+    return [said, *columns(pairs), *columns(rows)]
 
 
 def _short(text: str) -> str:
@@ -37,6 +37,7 @@ def _short(text: str) -> str:
     return line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…"
 
 
-def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
+def columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Rows of cells as lines, each column as wide as its widest cell."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)] if rows else []
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -94,8 +94,14 @@ def local_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def local_stack(local_home: Path) -> Iterator[stack.RunningStack]:
-    """Everything, as `emobatch up` runs it: servers, web and a worker with the shipped model."""
-    with stack.start(local_home, quiet=True) as running:
+    """Everything, as `emobatch up` runs it: servers, web and a worker with the shipped model.
+
+    Its webhooks may lead to receivers on this host.
+    """
+    with ExitStack() as until_the_end:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("EMOBATCH_WEBHOOK_PRIVATE", "true")
+            running = until_the_end.enter_context(stack.start(local_home, quiet=True))
         yield running
 
 

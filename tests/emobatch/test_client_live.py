@@ -7,18 +7,18 @@ import inspect
 import io
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from standardwebhooks import Webhook as Verifier
 
 from core import errors
-from core.states import JobState
+from core.states import DeliveryState, JobState
 from emobatch.client import Client
 from emobatch.job import Job, View
-from emobatch.reviews import Reviews
 from emobatch.rows import RowFilter
-from emobatch.taxonomies import Taxonomies
 
 TEXTS = ["I love this!", "So sad that it broke.", "", "It is a table.", "What a surprise!", "I hate waiting for it."]
 NOBODYS = "00000000-0000-4000-8000-000000000000"
@@ -49,14 +49,19 @@ def job(client, source) -> Job:
     return labelled(client, source)
 
 
-CALL = re.compile(r"\bclient\.(?:(reviews|taxonomies)\.)?(\w+)\(")
+CALL = re.compile(r"\bclient\.(?:(\w+)\.)?(\w+)\(")
 
 
-@pytest.mark.parametrize(("part", "of"), [("", Client), ("reviews", Reviews), ("taxonomies", Taxonomies)])
-def test_no_method_is_left_out(part, of):
-    called = {name for found, name in CALL.findall(Path(__file__).read_text()) if found == part}
-    public = {name for name, member in inspect.getmembers(of, inspect.isfunction) if not name.startswith("_")}
-    assert public - called == set()
+def methods(of: type, part: str = "") -> set[tuple[str, str]]:
+    return {(part, name) for name, member in inspect.getmembers(of, inspect.isfunction) if not name.startswith("_")}
+
+
+def test_no_method_is_left_out(client):
+    parts = {name: part for name, part in vars(client).items() if not name.startswith("_")}
+    assert {"reviews", "taxonomies", "webhooks"} <= set(parts)
+    public = methods(Client).union(*(methods(type(part), name) for name, part in parts.items()))
+    assert len(public) > 40
+    assert public - set(CALL.findall(Path(__file__).read_text())) == set()
 
 
 def test_a_file_comes_back_with_its_cells(client, source, job, tmp_path):
@@ -164,6 +169,46 @@ def test_own_taxonomies(client, job):
         client.taxonomies.delete("tone")
     with pytest.raises(errors.NotFound):
         client.taxonomies.get("tone")
+
+
+def test_somebody_is_told(client, source, receiver):
+    made = client.webhooks.create(receiver.url, ["job.completed"])
+    try:
+        assert made.secret is not None
+        known = replace(made, secret=None)
+        assert (client.webhooks.get(made.id), known in client.webhooks.list()) == (known, True)
+        tried = client.webhooks.outcome(client.webhooks.test(made.id))
+        assert (tried.state, tried.event, tried.attempts[-1].status) == (DeliveryState.DELIVERED, "webhook.test", 200)
+
+        newer = client.webhooks.rotate(made.id)
+        assert newer.secret not in (None, made.secret)
+        done = labelled(client, source)
+        told = next(one for one in client.webhooks.each_delivery(made.id) if one.job_id == done.id)
+        if told.state is DeliveryState.PENDING:
+            told = client.webhooks.outcome(told)
+        assert told.payload["data"]["rows_ok"] == done.rows_ok
+        page = client.webhooks.deliveries(made.id, limit=1)
+        assert page.deliveries == (told,)
+        [older] = client.webhooks.deliveries(made.id, cursor=page.next).deliveries
+        assert older.id == tried.id
+
+        receiver.answers.append(410)
+        assert client.webhooks.outcome(client.webhooks.send_again(told.id)).attempts[-1].status == 410
+        assert client.webhooks.get(made.id).disabled_because
+        with pytest.raises(errors.NotReady):
+            client.webhooks.test(made.id)
+        assert client.webhooks.enable(made.id).disabled_at is None
+        headers, body = receiver.got[1]
+        assert Verifier(newer.secret).verify(body, headers)["data"]["job_id"] == done.id
+        client.delete(done.id)
+    finally:
+        client.webhooks.delete(made.id)
+    with pytest.raises(errors.NotFound):
+        client.webhooks.get(made.id)
+    with pytest.raises(errors.NotFound):
+        client.webhooks.outcome(tried)
+    with pytest.raises(errors.TargetRefused):
+        client.webhooks.create("ftp://example.org/")
 
 
 def test_a_job_is_stopped(client, source):
