@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -12,6 +12,7 @@ from core.errors import EmobatchError
 from core.states import JobState
 from emobatch.client import Client
 from emobatch.job import Form, View
+from emobatch.options import download_words
 from emobatch.output import Output
 from emobatch.progress import Display
 from emobatch.resumable import FROM_BYTES
@@ -39,15 +40,20 @@ class Labelling:
     output_encoding: Literal["utf-8", "same"] | None = None
     form: Form = "csv"
 
+    @property
+    def download(self) -> list[str]:
+        """The options of ``emobatch download`` that give the same file."""
+        return download_words(self.view, self.form, self.output_encoding, self.output)
 
-def label(client: Client, task: Labelling, display: Display, again: Callable[[str, str], str]) -> Finished:
+
+def label(client: Client, task: Labelling, display: Display, again: Callable[..., str]) -> Finished:
     """Labels one file.
 
     Args:
         client: the server that does it.
         task: file and options.
         display: shows the progress.
-        again: a command's name and a job's id to the command line that a user types to come back.
+        again: a command's name, a job's id and options to the command line that a user types to come back.
 
     Raises:
         EmobatchError: the file or an option is wrong, the job failed, or the server is away for too long.
@@ -65,7 +71,7 @@ def label(client: Client, task: Labelling, display: Display, again: Callable[[st
         with display.rows() as show:
             job = client.wait(accepted.id, show)
     except KeyboardInterrupt:
-        raise Interrupted(_cancel(client, accepted.id, display, again)) from None
+        raise Interrupted(_cancel(client, accepted.id, display, again, task.download)) from None
     job.with_result()
     try:
         with display.bytes("Receiving") as received:
@@ -79,7 +85,8 @@ def label(client: Client, task: Labelling, display: Display, again: Callable[[st
             )
         failed = client.rows(job.id, task.view, status="failed", limit=FAILED_SHOWN).rows if job.rows_failed else ()
     except KeyboardInterrupt:
-        raise Interrupted(f"Interrupted. The job is done; get its result with: {again('download', job.id)}") from None
+        get = again("download", job.id, *task.download)
+        raise Interrupted(f"Interrupted. The job is done; get its result with: {get}") from None
     mend = again("failed", job.id) if job.rows_failed else ""
     return Finished(job, output, time.monotonic() - began, task.view.taxonomy or DEFAULT_TAXONOMY, failed, mend)
 
@@ -91,15 +98,16 @@ def _unsent(source: Path | BinaryIO) -> str:
     return said
 
 
-def _cancel(client: Client, job_id: str, display: Display, again: Callable[[str, str], str]) -> str:
+def _cancel(client: Client, job_id: str, display: Display, again: Callable[..., str], options: Sequence[str]) -> str:
     """Cancels, since who stops a command wants its work stopped; what is said of it. A second Ctrl-C leaves the job."""
     display.say("Cancelling the job (Ctrl-C again leaves it running) ...")
     try:
         job = client.cancel(job_id)
     except (KeyboardInterrupt, EmobatchError):
         return f"Interrupted. The job was not cancelled; look at it with: {again('status', job_id)}"
+    get = again("download", job_id, *options)
     if job.state in _GOOD:
-        return f"Interrupted, but the job was done already; get its result with: {again('download', job_id)}"
+        return f"Interrupted, but the job was done already; get its result with: {get}"
     labelled = job.rows_ok + job.rows_skipped  # The rest counts as failed: they were cancelled.
     said = f"Cancelled: {labelled:,} of {job.rows_total:,} rows were labelled."
-    return f"{said} To get them: {again('download', job_id)}" if labelled else said
+    return f"{said} To get them: {get}" if labelled else said

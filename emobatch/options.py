@@ -72,6 +72,21 @@ def view_options(command: Command) -> Command:
     )(label_options(command))
 
 
+def download_words(view: View, form: Form, output_encoding: str | None, output: Output) -> list[str]:
+    """The options of ``emobatch download`` that give a file as it was asked for, where it was asked for."""
+    place = output.target
+    threshold = None if view.threshold is None else repr(view.threshold)
+    said = {
+        "--taxonomy": view.taxonomy,
+        "--threshold": threshold,
+        "--scores": view.scores,
+        "--output-encoding": output_encoding,
+        "--format": form if form != checked_form(None, place, None) else None,
+        "-o": str(place or DASH) if place != Path.cwd().resolve() else None,
+    }
+    return [word for name, value in said.items() if value is not None for word in (name, value)]
+
+
 def label_options(command: Command) -> Command:
     """How labels are read, as the argument `view`."""
 

@@ -31,6 +31,11 @@ class Output:
         self._keep = keep
         self._part: Part | None = None
 
+    @property
+    def target(self) -> Path | None:
+        """The file, or the folder for it, from the root; None: stdout."""
+        return self._target
+
     def check(self) -> None:
         """Finds out before the work whether the result can be written.
 

@@ -41,21 +41,19 @@ def send_file(
         OSError: the file cannot be read.
     """
     with opened(file) as stream:
-        start = stream.tell()
-        size = stream.seek(0, os.SEEK_END) - start
-        if size >= resumable.FROM_BYTES:
-            return resumable.ResumableUpload(
-                connection,
-                stream,
-                start=start,
-                size=size,
-                options=options,
-                resume_key=resumable.resume_key(file, stream, start, size),
-                idempotency_key=idempotency_key,
-                progress=progress,
-            ).send()
-        stream.seek(start)
-    return send_whole(connection, "/jobs", file, options, idempotency_key=idempotency_key, progress=progress)
+        start, size = _extent(stream)
+        if size < resumable.FROM_BYTES:
+            return _send(connection, "/jobs", stream, start, size, options, idempotency_key, progress)
+        return resumable.ResumableUpload(
+            connection,
+            stream,
+            start=start,
+            size=size,
+            options=options,
+            resume_key=resumable.resume_key(file, stream, start, size),
+            idempotency_key=idempotency_key,
+            progress=progress,
+        ).send()
 
 
 def send_whole(
@@ -69,16 +67,33 @@ def send_whole(
 ) -> AcceptedJob:
     """Uploads a file to `path` in one request, repeated if need be. Else as `send_file`."""
     with opened(file) as stream:
-        start = stream.tell()
-        size = stream.seek(0, os.SEEK_END) - start
-        headers = {
-            "Content-Type": "text/csv",
-            "Content-Length": str(size),
-            "Idempotency-Key": idempotency_key or str(uuid.uuid4()),
-        }
+        return _send(connection, path, stream, *_extent(stream), options, idempotency_key, progress)
 
-        def attempt() -> httpx.Response:
-            stream.seek(start)
-            return connection.ask("POST", path, params=options, headers=headers, content=blocks(stream, size, progress))
 
-        return read(connection.persist(attempt), AcceptedJob.from_dict)
+def _extent(stream: BinaryIO) -> tuple[int, int]:
+    """Where the stream stands, and how many bytes follow; looked at once, so that both are of one moment."""
+    start = stream.tell()
+    return start, stream.seek(0, os.SEEK_END) - start
+
+
+def _send(
+    connection: Connection,
+    path: str,
+    stream: BinaryIO,
+    start: int,
+    size: int,
+    options: Mapping[str, str],
+    idempotency_key: str | None,
+    progress: Progress | None,
+) -> AcceptedJob:
+    headers = {
+        "Content-Type": "text/csv",
+        "Content-Length": str(size),
+        "Idempotency-Key": idempotency_key or str(uuid.uuid4()),
+    }
+
+    def attempt() -> httpx.Response:
+        stream.seek(start)
+        return connection.ask("POST", path, params=options, headers=headers, content=blocks(stream, size, progress))
+
+    return read(connection.persist(attempt), AcceptedJob.from_dict)

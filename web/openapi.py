@@ -83,7 +83,9 @@ def _finish(spec: Any) -> Any:
     for path, options in _UPLOADS.items():
         upload = spec["paths"][path]["post"]
         upload["requestBody"] = _body(options)
-        upload["parameters"].append({"name": "Idempotency-Key", "in": "header", "required": False, "schema": key})
+        upload["parameters"].append(
+            _header("Idempotency-Key", "Asking again with the same one makes no other job.", key)
+        )
     for status in ("429", "503"):
         components["responses"][f"problem_{status}"]["headers"] = _RETRY
     components["schemas"] = _named_once(components["schemas"])
@@ -121,7 +123,7 @@ def _finish_operation(path: str, method: str, operation: dict[str, Any]) -> None
         statuses += ["400", "409", "413"]
     if "/results." in path:
         operation["parameters"].append(
-            {"name": "Range", "in": "header", "required": False, "schema": {"type": "string"}}
+            _header("Range", "One range of bytes, to go on where a download broke off; best with `If-Range`.")
         )
         part = operation["responses"]["200"] | {"description": "The bytes that `Range` asks for."}
         operation["responses"] |= {"206": part, "304": {"description": "Nothing changed."}}
@@ -129,7 +131,7 @@ def _finish_operation(path: str, method: str, operation: dict[str, Any]) -> None
     good = operation["responses"].get("200", {})
     if method == "get" and "application/json" in good.get("content", {}) and operation.get("security") != [{}]:
         operation["parameters"].append(
-            {"name": "If-None-Match", "in": "header", "required": False, "schema": {"type": "string"}}
+            _header("If-None-Match", "The `ETag` of an earlier answer: 304 without a body while nothing changed.")
         )
         good.setdefault("headers", {})["ETag"] = {"schema": {"type": "string"}, "description": "Changes as it does."}
         operation["responses"]["304"] = {"description": "Nothing changed since the answer with that `ETag`."}
@@ -144,6 +146,12 @@ def _finish_operation(path: str, method: str, operation: dict[str, Any]) -> None
     for parameter in operation["parameters"]:
         if parameter["in"] == "path":
             parameter |= {"required": True, "schema": _PATH_PARTS.get(parameter["name"], _ID)}
+
+
+def _header(name: str, description: str, schema: dict[str, Any] | None = None) -> dict[str, Any]:
+    """A header that may be sent."""
+    kind = schema or {"type": "string"}
+    return {"name": name, "in": "header", "required": False, "description": description, "schema": kind}
 
 
 def _problem(status: str, description: str) -> dict[str, Any]:

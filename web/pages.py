@@ -238,7 +238,8 @@ class JobView:
     def address(self, endpoint: str, **changes: Any) -> str:
         """An address of this job with the options in force, some of them changed."""
         kept = self.options.model_dump(exclude_defaults=True) | changes
-        return url_for(endpoint, job_id=self.status.id, **{name: value for name, value in kept.items() if value})
+        given = {name: value for name, value in kept.items() if value not in (None, "")}  # but 0
+        return url_for(endpoint, job_id=self.status.id, **given)
 
 
 @pages.get("/jobs/<job_id>")

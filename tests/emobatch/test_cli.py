@@ -6,6 +6,7 @@ import errno
 import gzip
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -19,6 +20,9 @@ import pytest
 
 from core.errors import Unavailable
 from emobatch import cli, local
+from emobatch.job import View
+from emobatch.options import download_words
+from emobatch.output import Output
 from emobatch.stack import RunningStack
 from emobatch.stack.home import Address
 from tests.emobatch.fake_api import DROPPED, TOKEN, Answer, FakeApi, fake_api, problem
@@ -341,10 +345,11 @@ def test_a_job_is_cancelled(api, run, job_id):
 
 
 @contextmanager
-def labelling(api: FakeApi, csv_file: Path) -> Iterator[subprocess.Popen[str]]:
+def labelling(api: FakeApi, csv_file: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
     """A `label` in a process of its own, with a job that is never done."""
     api.states = ["running"]
-    command = [sys.executable, "-m", "emobatch.cli", "label", str(csv_file), "--server", api.url, "--token", TOKEN]
+    where = ["--server", api.url, "--token", TOKEN]
+    command = [sys.executable, "-m", "emobatch.cli", "label", str(csv_file), *where, *options]
     root = Path(cli.__file__).parents[1]
     process = subprocess.Popen(
         command,
@@ -389,6 +394,37 @@ def test_ctrl_c_twice_leaves_the_job_and_says_how_to_come_back(api, csv_file):
     assert process.returncode == 130
     assert err.splitlines()[-1].endswith(f"emobatch status {job_id} --server {api.url}")
     assert "Traceback" not in err
+
+
+def test_what_is_typed_after_ctrl_c_gets_the_file_that_was_asked_for(api, csv_file):
+    api.changes = {"rows_ok": 1, "rows_failed": 1}
+    out = csv_file.with_name("fine output.xlsx")
+    asked = ["--taxonomy", "sentiment", "--threshold", "0", "--scores", "all", "-o", str(out)]
+    with labelling(api, csv_file, *asked) as process:
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    said = err.splitlines()[-1]
+    assert said.startswith("Cancelled: 1 of 2 rows were labelled. To get them: emobatch download ")
+    (job_id,) = api.jobs
+    typed = shlex.split(said.partition("them: ")[2])
+    context = cli.download.make_context("download", typed[2:])
+    assert typed[2] == job_id
+    assert [context.params[name] for name in ("taxonomy", "threshold", "scores", "output", "form")] == [
+        *("sentiment", 0.0, "all", out, None)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ((View(), "csv", None, Output(Path())), []),
+        ((View(), "csv", "same", Output(None)), ["--output-encoding", "same", "-o", "-"]),
+        ((View(threshold=0.5), "jsonl", None, Output(Path())), ["--threshold", "0.5", "--format", "jsonl"]),
+        ((View(), "csv", None, Output(Path("/tmp/a.jsonl"))), ["--format", "csv", "-o", "/tmp/a.jsonl"]),
+    ],
+)
+def test_only_what_is_not_so_anyway_is_typed(options, words):
+    assert download_words(*options) == words
 
 
 def test_sigterm_ends_it_quietly(api, csv_file):

@@ -148,6 +148,18 @@ def test_every_body_has_an_example_that_is_as_its_schema_says(document):
             Draft202012Validator({**schema, "components": document["components"]}).validate(example)
 
 
+def test_every_header_says_what_it_is_for(document):
+    headers = [
+        parameter
+        for operations in document["paths"].values()
+        for operation in operations.values()
+        for parameter in operation["parameters"]
+        if parameter["in"] == "header"
+    ]
+    assert {"If-None-Match", "Range", "Idempotency-Key"} <= {header["name"] for header in headers}
+    assert [header["name"] for header in headers if not header.get("description")] == []
+
+
 def test_two_models_of_one_name_are_refused():
     with pytest.raises(AssertionError, match="Two models are called RangeOut"):
         _named_once({"RangeOut": {"type": "object"}, "PreviewOut.RangeOut": {"type": "string"}})

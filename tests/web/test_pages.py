@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from html import unescape
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from sqlalchemy import text
@@ -123,6 +124,15 @@ def test_rows_are_filtered_and_paged_by_links_alone(page, ask, installation):
     assert seen == [f"line {n}" for n in range(1, 101)]
     filtered = page(f"/jobs/{job_id}?label=joy&taxonomy=ekman")
     assert set(re.findall(r'<td><span class="emotion"><span class="dot c-(\w+)', filtered)) <= {"joy"}
+
+
+def test_an_option_that_is_0_stays_in_the_address(client, page, ask, installation):
+    job_id = ask.upload()
+    installation.run()
+    moved = client.get(f"/jobs/{job_id}/rows?min_score=0&max_score=1&threshold=0&after=0")
+    query = parse_qs(urlsplit(moved.headers["Location"]).query)
+    assert query == {"min_score": ["0.0"], "max_score": ["1.0"], "threshold": ["0"]}
+    assert "threshold=0" in page(f"/jobs/{job_id}/summary?threshold=0")
 
 
 def test_a_reader_without_htmx_gets_the_whole_page(client, page, ask):
