@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from core.intervals import Z95
 from core.review.allocation import Draw
 from core.review.figures import Answers, figures, trade
-from core.review.intervals import Z95
 from core.taxonomy import Taxonomy, plain
 
 SEVEN = ("anger", "disgust", "fear", "joy", "sadness", "surprise", "neutral")

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from core.figures import Figures
-from core.figures.intervals import Share
 from core.figures.report import Group, LabelShare
+from core.intervals import Share
 from web.charts import COLOURS, PALETTE, Mark, Stack, bars, stacks
 
 NAMES = ("top", "said", "sentiment", "together", "groups", "label")

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from core.figures import Figures, Progress
 from core.figures import report as core_report
-from core.figures.intervals import Share
+from core.intervals import Share
 from web.schemas import TAXONOMY, Query, Word, YesNo
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.figures import Figures
-from core.figures.intervals import Share
 from core.figures.report import Example
+from core.intervals import Share
 from web.figure_charts import at_threshold, in_words
 
 PAIRS = 10

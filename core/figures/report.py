@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.figures.grouping import Grouping
-from core.figures.intervals import Share
 from core.figures.leaders import Rows
 from core.figures.tally import Tally
+from core.intervals import Share
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,11 @@ from core.figures import columns, kept, report
 from core.figures.columns import Column
 from core.figures.counting import Counting
 from core.figures.grouping import Grouping
-from core.figures.intervals import Share
 from core.figures.kept import Kept
 from core.figures.report import Examples, Figures, Progress
 from core.figures.tally import Tally, is_step
 from core.figures.values import Kind
+from core.intervals import Share
 from core.results import JobResults, ResultOptions, Results
 from core.results.labels import SENTIMENT
 from core.storage import Storage

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.review.intervals import UNKNOWN, Estimate, Floats, ratio, total, wilson
+from core.review.intervals import UNKNOWN, Estimate, Floats, of_stratum, ratio, total
 from core.taxonomy import Taxonomy
 
 THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))
@@ -172,7 +172,7 @@ def _share(part: Floats, whole: Floats, answers: Answers) -> Estimate:
     telling = float(load.sum() ** 2 / (load**2).sum())  # as many items of equal weight (Kish 1965)
     if variance > 0:
         telling = min(p * (1 - p) / variance, float(whole.sum()))
-    low, high = wilson(np.array(p * telling), np.array(telling), np.array(1e12))
+    low, high = of_stratum(np.array(p * telling), np.array(telling), np.array(1e12))
     return Estimate(p, float(low), float(high))
 
 

@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from core.intervals import Z95, limit
 
-Z95 = 1.959963984540054
-"""Standard normal deviate of a two-sided 95 % interval."""
+Floats = NDArray[np.float64]
 
 _STEPS = 65
 """Ratios that are tried at once; between the last that is possible and the first that is not, as many again."""
@@ -41,8 +40,10 @@ class Estimate:
 UNKNOWN = Estimate(None, 0.0, 1.0)
 
 
-def wilson(counted: NDArray[Any], asked: NDArray[Any], rows: NDArray[Any], z: float = Z95) -> tuple[Floats, Floats]:
-    """Limits of the share of a stratum's rows, from a simple random sample of them without replacement.
+def of_stratum(counted: NDArray[Any], asked: NDArray[Any], rows: NDArray[Any], z: float = Z95) -> tuple[Floats, Floats]:
+    """Wilson's limits of the share of a stratum's rows, from a simple random sample of them without replacement.
+
+    They are corrected for continuity and, since a file has an end, for the part of it that was seen.
 
     Args:
         counted: rows of the sample that count, of any shape.
@@ -62,17 +63,11 @@ def wilson(counted: NDArray[Any], asked: NDArray[Any], rows: NDArray[Any], z: fl
         square = np.where(left > 0, z * z * left / (asked * (rows - 1)), 0.0)
         p = np.where(some, counted / asked, 0.5)
         step = np.where(some & (left > 0), 0.5 / asked, 0.0)
-    low, high = _score(np.maximum(p - step, 0.0), square, -1), _score(np.minimum(p + step, 1.0), square, 1)
+    with np.errstate(invalid="ignore"):
+        low, high = limit(np.maximum(p - step, 0.0), square, -1), limit(np.minimum(p + step, 1.0), square, 1)
     low = np.where(some & (p > 0), np.clip(low, 0.0, p), 0.0)
     high = np.where(some & (p < 1), np.clip(high, p, 1.0), 1.0)
     return low, high
-
-
-def _score(p: Floats, square: Floats, side: int) -> Floats:
-    """Where the distance to `p` is z standard errors of a share of that size; `square` is z² / n."""
-    with np.errstate(invalid="ignore"):
-        half = np.sqrt(p * (1 - p) * square + square * square / 4)
-        return (p + square / 2 + side * half) / (1 + square)
 
 
 def shares(counted: Floats, asked: Floats, weights: Floats) -> Floats:
@@ -103,7 +98,7 @@ def total(counted: Floats, asked: Floats, rows: Floats, z: float = Z95) -> tuple
     """
     weights = rows / rows.sum()
     p = shares(counted, asked, weights)
-    low, high = wilson(counted, asked, rows, z)
+    low, high = of_stratum(counted, asked, rows, z)
     value = (weights * p).sum(axis=-1)
     below = np.sqrt(((weights * (p - low)) ** 2).sum(axis=-1))
     above = np.sqrt(((weights * (high - p)) ** 2).sum(axis=-1))
@@ -134,8 +129,8 @@ def ratio(
     weights = rows / rows.sum()
     a = np.where(may_be_inside, shares(inside, asked, weights), 0.0)
     b = np.where(may_be_outside, shares(outside, asked, weights), 0.0)
-    low_a, high_a = (np.where(may_be_inside, limit, 0.0) for limit in wilson(inside, asked, rows, z))
-    low_b, high_b = (np.where(may_be_outside, limit, 0.0) for limit in wilson(outside, asked, rows, z))
+    low_a, high_a = (np.where(may_be_inside, bound, 0.0) for bound in of_stratum(inside, asked, rows, z))
+    low_b, high_b = (np.where(may_be_outside, bound, 0.0) for bound in of_stratum(outside, asked, rows, z))
     # Two shares of one sample: more of one leaves less for the other.
     with np.errstate(divide="ignore", invalid="ignore"):
         together = -np.sqrt(a * b / ((1 - a) * (1 - b)))

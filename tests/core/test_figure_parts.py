@@ -9,8 +9,8 @@ import pytest
 
 from core.figures import scoring
 from core.figures.grouping import BLANK, FIRST, MOST_NAMES, OTHER, group
-from core.figures.intervals import Share, wilson
 from core.figures.values import Kind, key_of, kind_of
+from core.intervals import Share, wilson
 from core.model_directory import ModelDirectory, shipped_model_path
 from core.taxonomy import Calibration, Taxonomy
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from core.review.intervals import ratio, shares, total, wilson
+from core.review.intervals import of_stratum, ratio, shares, total
 
 ENDLESS = 10**12
 
@@ -20,27 +20,27 @@ ENDLESS = 10**12
     ],
 )
 def test_as_newcombe_printed_them(counted, asked, low, high):
-    found = wilson(np.array(counted), np.array(asked), np.array(ENDLESS))
+    found = of_stratum(np.array(counted), np.array(asked), np.array(ENDLESS))
     assert (float(found[0]), float(found[1])) == pytest.approx((low, high), abs=1e-4)
 
 
 def test_nothing_is_left_to_be_unsure_of_when_all_were_asked():
-    low, high = wilson(np.array([0, 3, 10]), np.array(10), np.array(10))
+    low, high = of_stratum(np.array([0, 3, 10]), np.array(10), np.array(10))
     assert low.tolist() == high.tolist() == [0.0, 0.3, 1.0]
-    narrower, _ = wilson(np.array(5), np.array(10), np.array(12))
-    wider, _ = wilson(np.array(5), np.array(10), np.array(1200))
+    narrower, _ = of_stratum(np.array(5), np.array(10), np.array(12))
+    wider, _ = of_stratum(np.array(5), np.array(10), np.array(1200))
     assert 0.5 > narrower > wider
 
 
 def test_nobody_asked_is_anything():
-    low, high = wilson(np.array(0), np.array(0), np.array(7))
+    low, high = of_stratum(np.array(0), np.array(0), np.array(7))
     assert (low, high) == (0.0, 1.0)
 
 
 def test_one_stratum_is_the_plain_interval():
     rows, asked = np.array([5000.0]), np.array([40.0])
     value, low, high = total(np.array([10.0]), asked, rows)
-    alone = wilson(np.array(10), np.array(40), np.array(5000))
+    alone = of_stratum(np.array(10), np.array(40), np.array(5000))
     assert (value, low, high) == pytest.approx((0.25, float(alone[0]), float(alone[1])))
     me = np.array([True])
     found = ratio(np.array([10.0]), np.array([30.0]), me, me, asked, rows)
