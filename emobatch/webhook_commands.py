@@ -55,7 +55,10 @@ def list_webhooks(display: Display, where: Where, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def add(display: Display, url: str, events: tuple[str, ...], where: Where, as_json: bool) -> None:
-    """Add a webhook and print its secret, with which every message is signed. It is shown this once."""
+    """Add a webhook and print its secret.
+
+    Every message is signed with it. It is shown this once.
+    """
     with where.connect(display, first=True) as client:
         made = client.webhooks.create(url, events or None)
     _tell_secret(display, made, as_json)
@@ -90,9 +93,10 @@ def delete(display: Display, webhook: str, where: Where) -> None:
 @where_options
 @click.pass_obj
 def enable(display: Display, webhook: str, where: Where) -> None:
-    """Turn a webhook on again that was turned off because its receiver did not answer.
+    """Turn a webhook on again.
 
-    What it missed meanwhile is not sent by itself: see `deliveries`, and `send-again`.
+    One is turned off when its receiver does not answer for three days. What it missed meanwhile is not sent by itself:
+    see `deliveries`, and `send-again`.
     """
     with where.connect(display) as client:
         client.webhooks.enable(webhook)
@@ -117,7 +121,10 @@ def test(display: Display, webhook: str, where: Where, as_json: bool) -> ExitCod
 @json_option
 @click.pass_obj
 def deliveries(display: Display, webhook: str, limit: int, where: Where, as_json: bool) -> None:
-    """List a webhook's messages of the last 30 days, newest first, and what became of each."""
+    """List a webhook's messages, newest first.
+
+    Those of the last 30 days, with what became of each.
+    """
     with where.connect(display) as client:
         found = list(islice(client.webhooks.each_delivery(webhook), limit + 1))
     more, found = len(found) > limit, found[:limit]

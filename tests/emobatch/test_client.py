@@ -70,6 +70,18 @@ def test_the_file_is_sent_as_it_is_with_its_options(api, client, csv_file):
     assert (accepted.filename, accepted.bytes) == ("reviews.csv", len(CSV))
 
 
+def test_a_file_is_measured_once_so_that_one_that_grows_is_sent_as_it_was(api, client):
+    class Growing(io.BytesIO):
+        def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+            found = super().seek(offset, whence)
+            if whence == os.SEEK_END:
+                self.write(b"3,late\n")
+            return found
+
+    accepted = client.create_job(Growing(CSV), filename="log.csv")
+    assert (api.asked[0].body, accepted.bytes) == (CSV, len(CSV))
+
+
 def test_an_upload_takes_the_memory_of_a_block(api, client):
     class Watched(io.BytesIO):
         longest = 0
