@@ -46,7 +46,7 @@ class Database:
     Args:
         url: ``postgresql://…`` (the driver is always psycopg 3).
         role: what this process is; None keeps the login's own rights (migrations, tests).
-        pool_size: connections kept; as many again may be opened under load.
+        pool_size: connections that ought to do; under load there are twice as many. They are opened as they are needed.
         statement_timeout_s: no statement of ours is meant to take this long. Postgres ends those that do; a server
             that does not even do that, `SILENCE_S` later, counts as away.
     """
@@ -62,8 +62,11 @@ class Database:
             options.append(f"-c role={role}")
         self.engine = create_engine(
             make_url(url).set(drivername="postgresql+psycopg"),
-            pool_size=pool_size,
-            max_overflow=pool_size,
+            # Kept once they are open: SQLAlchemy closes overflow as soon as it rests, and in a burst of short requests
+            # Postgres would fork and check a password again and again.
+            pool_size=2 * pool_size,
+            max_overflow=0,
+            pool_use_lifo=True,
             pool_timeout=10,
             connect_args={
                 "options": " ".join(options),
