@@ -5,6 +5,9 @@ allows neither, and without its style a chart is black on black. It also has no 
 text cannot follow the page's theme. So these are drawn here: every colour stands as an attribute, for the file that
 somebody saves and opens anywhere, and as a class, by which the page's stylesheet gives it the colours of the theme.
 No script, no style, no id but those that title and description need.
+
+A phone is not shown the same drawing smaller, for nobody could read it: in the narrow shape names and figures stand
+above their bars.
 """
 
 from __future__ import annotations
@@ -14,8 +17,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.etree import ElementTree as Xml
 
-WIDTH = 520
-ROW = 28
 _FIGURES, _PAD = 158, 8
 _LETTER = 7.4
 """Width of a letter of a name, on average and with something to spare."""
@@ -51,6 +52,20 @@ _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 
 @dataclass(frozen=True)
+class Shape:
+    """How wide a chart is drawn, in pixels where it is not scaled, and how high each of its rows is."""
+
+    width: int
+    row: int
+    narrow: bool
+
+
+WIDE = Shape(width=520, row=28, narrow=False)
+NARROW = Shape(width=330, row=44, narrow=True)
+"""As wide as a panel is on a phone of 390 pixels."""
+
+
+@dataclass(frozen=True)
 class Mark:
     """One bar or dot: a share from 0 to 1, the ends of its interval, and what is said of it."""
 
@@ -72,7 +87,14 @@ class Stack:
 
 
 def bars(
-    name: str, title: str, about: str, marks: Sequence[Mark], *, dots: bool = False, most: float | None = None
+    name: str,
+    title: str,
+    about: str,
+    marks: Sequence[Mark],
+    *,
+    dots: bool = False,
+    most: float | None = None,
+    shape: Shape = WIDE,
 ) -> str:
     """Horizontal bars, or dots, each with its interval as a whisker.
 
@@ -81,72 +103,76 @@ def bars(
         title, about: what it shows, and how it is to be read, for those who do not see it too.
         most: the share at the right end; by default that of the furthest interval.
     """
-    root, plot = _frame(name, title, f"{about} {_list(marks)}", len(marks))
-    left = _names([mark.name for mark in marks])
-    width = WIDTH - left - _FIGURES
+    root, plot = _frame(name, title, f"{about} {_list(marks)}", len(marks), shape)
+    left, width = _room([mark.name for mark in marks], shape, _FIGURES, 2 * _PAD if dots else 1)
     furthest = max((mark.high for mark in marks), default=1.0)
     most = min(1.0, max(furthest, most or 0.0)) or 1.0
     if dots:
-        _axis(plot, left, width, most, len(marks))
+        _axis(plot, left, width, most, len(marks), shape)
     for number, mark in enumerate(marks):
-        y = _PAD + number * ROW
-        middle = y + ROW / 2
         row = Xml.SubElement(plot, "g")
         Xml.SubElement(row, "title").text = _clean(f"{mark.name}: {mark.words}")
-        _text(row, left - 10, middle, _short(mark.name), "end", _INK, "ink")
+        y = _words(row, _PAD + number * shape.row, left, width, mark.name, mark.words, shape)
         low, high, at = (left + width * value / most for value in (mark.low, mark.high, mark.share))
         if not dots:
-            _rect(row, left, y + 6, width, ROW - 12, _TRACK, "track")
-            _rect(row, left, y + 6, at - left, ROW - 12, COLOURS[mark.colour], f"c-{mark.colour}")
-        _line(row, low, middle, high, middle)
+            _rect(row, left, y - 8, width, 16, _TRACK, "track")
+            _rect(row, left, y - 8, at - left, 16, COLOURS[mark.colour], f"c-{mark.colour}")
+        _line(row, low, y, high, y)
         for end in (low, high):
-            _line(row, end, middle - 4, end, middle + 4)
+            _line(row, end, y - 4, end, y + 4)
         if dots:
-            circle = {"cx": _n(at), "cy": _n(middle), "r": "4.5", "fill": COLOURS[mark.colour]}
+            circle = {"cx": _n(at), "cy": _n(y), "r": "4.5", "fill": COLOURS[mark.colour]}
             Xml.SubElement(row, "circle", circle | {"class": f"c-{mark.colour}"})
-        _text(row, left + width + 12, middle, mark.words, "start", _QUIET, "quiet-ink", size=12)
     return _written(root)
 
 
-def stacks(name: str, title: str, about: str, legend: Sequence[tuple[str, str]], parts: Sequence[Stack]) -> str:
+def stacks(
+    name: str,
+    title: str,
+    about: str,
+    legend: Sequence[tuple[str, str]],
+    parts: Sequence[Stack],
+    *,
+    shape: Shape = WIDE,
+) -> str:
     """Stacked bars of one length.
 
     Args:
         name, title, about: as for `bars`.
         legend: names and colours of the shares.
     """
-    lines = _legend_lines([label for label, _ in legend])
+    above = 22 * (1 + max((line for line, _ in _places([label for label, _ in legend], shape)), default=0)) + 6
     said = "; ".join(f"{part.name}: {_shares(legend, part)}" for part in parts)
-    root, plot = _frame(name, title, f"{about} {said}", len(parts), above=lines * 22 + 6)
-    _legend(plot, legend)
-    left = _names([part.name for part in parts])
-    width = WIDTH - left - 90
+    root, plot = _frame(name, title, f"{about} {said}", len(parts), shape, above)
+    _legend(plot, legend, shape)
+    left, width = _room([part.name for part in parts], shape, 90)
     for number, part in enumerate(parts):
-        y = _PAD + lines * 22 + 6 + number * ROW
         row = Xml.SubElement(plot, "g")
-        _text(row, left - 10, y + ROW / 2, _short(part.name), "end", _INK, "ink")
-        _rect(row, left, y + 5, width, ROW - 10, _TRACK, "track")
+        y = _words(row, _PAD + above + number * shape.row, left, width, part.name, part.words, shape)
+        _rect(row, left, y - 9, width, 18, _TRACK, "track")
         x = float(left)
         for (label, colour), share in zip(legend, part.shares, strict=True):
             if share <= 0:
                 continue
             piece = Xml.SubElement(row, "g")
             Xml.SubElement(piece, "title").text = _clean(f"{part.name}: {label} {share:.1%}")
-            _rect(piece, x, y + 5, max(0.5, width * share - 1), ROW - 10, COLOURS[colour], f"c-{colour}", round_=0)
+            _rect(piece, x, y - 9, max(0.5, width * share - 1), 18, COLOURS[colour], f"c-{colour}", round_=0)
             x += width * share
-        _text(row, left + width + 12, y + ROW / 2, part.words, "start", _QUIET, "quiet-ink", size=12)
     return _written(root)
 
 
-def _frame(name: str, title: str, about: str, rows: int, above: float = 0) -> tuple[Xml.Element, Xml.Element]:
-    height = 2 * _PAD + above + rows * ROW + 18
+def _frame(
+    name: str, title: str, about: str, rows: int, shape: Shape, above: float = 0
+) -> tuple[Xml.Element, Xml.Element]:
+    height = 2 * _PAD + above + rows * shape.row + 18
+    name = f"{name}-narrow" if shape.narrow else name
     root = Xml.Element(
         "svg",
         {
             "xmlns": "http://www.w3.org/2000/svg",
-            "class": "chart",
-            "viewBox": f"0 0 {WIDTH} {_n(height)}",
-            "width": str(WIDTH),
+            "class": "chart narrow" if shape.narrow else "chart",
+            "viewBox": f"0 0 {shape.width} {_n(height)}",
+            "width": str(shape.width),
             "height": _n(height),
             "role": "img",
             "aria-labelledby": f"{name}-title {name}-about",
@@ -160,10 +186,34 @@ def _frame(name: str, title: str, about: str, rows: int, above: float = 0) -> tu
     return root, Xml.SubElement(root, "g", {"aria-hidden": "true"})
 
 
-def _axis(plot: Xml.Element, left: float, width: float, most: float, rows: int) -> None:
+def _room(names: Sequence[str], shape: Shape, figures: int, edge: int = 1) -> tuple[float, float]:
+    """Where bars begin and how long they can be: beside the names and figures, or beneath them.
+
+    Names have the same room in most charts, so that these line up, and more if they are long. Beneath them bars have
+    an edge, for half a whisker's end, or half the words of an axis.
+    """
+    if shape.narrow:
+        return edge, shape.width - 2 * edge
+    left = max(126.0, 18 + _LETTER * max((len(_short(name)) for name in names), default=0))
+    return left, shape.width - left - figures
+
+
+def _words(row: Xml.Element, y: float, left: float, width: float, name: str, words: str, shape: Shape) -> float:
+    """Writes a row's name and figures; the middle of its bar."""
+    if shape.narrow:
+        _text(row, left, y + 10, _short(name, 24), "start", _INK, "ink")
+        _text(row, left + width, y + 10, words, "end", _QUIET, "quiet-ink", size=12)
+        return y + 28
+    middle = y + shape.row / 2
+    _text(row, left - 10, middle, _short(name), "end", _INK, "ink")
+    _text(row, left + width + 12, middle, words, "start", _QUIET, "quiet-ink", size=12)
+    return middle
+
+
+def _axis(plot: Xml.Element, left: float, width: float, most: float, rows: int, shape: Shape) -> None:
     """Thin lines at round shares, so that dots can be compared."""
     step = next(step for step in (0.01, 0.02, 0.05, 0.1, 0.25, 0.5) if most / step <= 6)
-    bottom = _PAD + rows * ROW
+    bottom = _PAD + rows * shape.row
     at = 0.0
     while at <= most + 1e-9:
         x = left + width * at / most
@@ -176,32 +226,25 @@ def _axis(plot: Xml.Element, left: float, width: float, most: float, rows: int) 
         at += step
 
 
-def _names(names: Sequence[str]) -> float:
-    """Room for the names on the left: as wide for most charts, so that they line up, and wider for long ones."""
-    return max(126.0, 18 + _LETTER * max((len(_short(name)) for name in names), default=0))
-
-
-def _legend_lines(labels: Sequence[str]) -> int:
-    return 1 + max((line for line, _ in _places(labels)), default=0)
-
-
-def _places(labels: Sequence[str]) -> list[tuple[int, float]]:
+def _places(labels: Sequence[str], shape: Shape) -> list[tuple[int, float]]:
     """(line, x) of each entry of a legend."""
     found, line, x = [], 0, 0.0
     for label in labels:
         room = 34 + 7.2 * len(_short(label))
-        if x and x + room > WIDTH - 2 * _PAD:
+        if x and x + room > shape.width - 2 * _PAD:
             line, x = line + 1, 0.0
         found.append((line, x))
         x += room
     return found
 
 
-def _legend(plot: Xml.Element, legend: Sequence[tuple[str, str]]) -> None:
-    for (label, colour), (line, x) in zip(legend, _places([label for label, _ in legend]), strict=True):
+def _legend(plot: Xml.Element, legend: Sequence[tuple[str, str]], shape: Shape) -> None:
+    places = _places([label for label, _ in legend], shape)
+    edge = 1 if shape.narrow else _PAD
+    for (label, colour), (line, x) in zip(legend, places, strict=True):
         y = _PAD + line * 22
-        _rect(plot, _PAD + x, y + 4, 11, 11, COLOURS[colour], f"c-{colour}")
-        _text(plot, _PAD + x + 17, y + 9.5, _short(label), "start", _INK, "ink", size=12)
+        _rect(plot, edge + x, y + 4, 11, 11, COLOURS[colour], f"c-{colour}")
+        _text(plot, edge + x + 17, y + 9.5, _short(label), "start", _INK, "ink", size=12)
 
 
 def _shares(legend: Sequence[tuple[str, str]], part: Stack) -> str:

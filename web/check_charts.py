@@ -8,8 +8,9 @@ from core.review.figures import Figures, LabelFigures, Trade
 from core.review.intervals import Estimate
 from core.review.report import Report
 
-WIDTH, HEIGHT = 640, 240
-LEFT, RIGHT, TOP, BOTTOM = 44, 96, 12, 34
+WIDTH, NARROW, HEIGHT = 640, 330, 240
+"""Of the trade of thresholds, in pixels where it is not scaled: on a wide page, and on a phone."""
+LEFT, RIGHT, TOP, BOTTOM = 44, 76, 12, 34
 """Margins: the names of the curves stand to the right of their ends."""
 
 
@@ -69,18 +70,29 @@ class Chart:
     across: tuple[tuple[float, str], ...]
     """Marks of the threshold: place and words."""
     up: tuple[tuple[float, str], ...]
-    width: int = WIDTH
+    width: int
     height: int = HEIGHT
     left: int = LEFT
-    right: int = WIDTH - RIGHT
     bottom: int = HEIGHT - BOTTOM
 
+    @property
+    def right(self) -> int:
+        """Where the curves end."""
+        return self.width - RIGHT
 
-def chart_of(found: Report) -> Chart | None:
-    """The trade of thresholds drawn; None before there is one."""
-    if not found.trades:
-        return None
-    curves = [_curve("precision", found.trades), _curve("recall", found.trades)]
+    @property
+    def narrow(self) -> bool:
+        """Whether it is the one for a phone."""
+        return self.width == NARROW
+
+
+def charts_of(found: Report) -> tuple[Chart, ...]:
+    """The trade of thresholds drawn, for a wide page and for a phone; none before there is one."""
+    return tuple(_chart(found.trades, width) for width in (WIDTH, NARROW)) if found.trades else ()
+
+
+def _chart(trades: tuple[Trade, ...], width: int) -> Chart:
+    curves = [_curve("precision", trades, width), _curve("recall", trades, width)]
     first, last = curves
     if abs(first.end_y - last.end_y) < 16:  # their names would lie on each other
         upper = min(first.end_y, last.end_y) - 8
@@ -88,25 +100,26 @@ def chart_of(found: Report) -> Chart | None:
         curves = [Curve(one.name, one.line, one.band, y) for one, y in zip(curves, moved, strict=True)]
     return Chart(
         curves=tuple(curves),
-        across=tuple((_x(at / 10), f"{at / 10:.1f}") for at in range(1, 10, 2)),
+        across=tuple((_x(at / 10, width), f"{at / 10:.1f}") for at in range(1, 10, 2)),
         up=tuple((_y(at / 4), f"{25 * at} %") for at in range(5)),
+        width=width,
     )
 
 
-def _x(threshold: float) -> float:
-    return round(LEFT + threshold * (WIDTH - LEFT - RIGHT), 1)
+def _x(threshold: float, width: int) -> float:
+    return round(LEFT + threshold * (width - LEFT - RIGHT), 1)
 
 
 def _y(share: float) -> float:
     return round(TOP + (1 - share) * (HEIGHT - TOP - BOTTOM), 1)
 
 
-def _curve(name: str, trades: tuple[Trade, ...]) -> Curve:
+def _curve(name: str, trades: tuple[Trade, ...], width: int) -> Curve:
     points: list[tuple[float, Estimate]] = []
     for one in trades:
         estimate = one.precision if name == "precision" else one.recall
         if one.threshold is not None and estimate.value is not None:
-            points.append((_x(one.threshold), estimate))
+            points.append((_x(one.threshold, width), estimate))
     upper = [f"{x},{_y(estimate.high)}" for x, estimate in points]
     lower = [f"{x},{_y(estimate.low)}" for x, estimate in reversed(points)]
     line = [f"{x},{_y(estimate.value or 0.0)}" for x, estimate in points]

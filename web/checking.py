@@ -28,7 +28,7 @@ from core.taxonomy import Taxonomy
 from web import problems
 from web.api.ids import as_job_id
 from web.auth import require_account
-from web.check_charts import Chart, Share, chart_of, shares_of
+from web.check_charts import Chart, Share, charts_of, shares_of
 from web.present import colours
 from web.review_schemas import TaxonomyOptions
 from web.schemas import parse
@@ -163,16 +163,16 @@ def teaser(job_id: str) -> Any:
 def _check_page(view: View, problem: dict[str, Any] | None = None) -> str:
     found = _report(view)
     shares: list[Share] = []
-    chart: Chart | None = None
+    charts: tuple[Chart, ...] = ()
     if found and found.figures.asked >= ENOUGH:
-        shares, chart = shares_of(found.figures), chart_of(found)
+        shares, charts = shares_of(found.figures), charts_of(found)
     return render_template(
         "check.html",
         view=view,
         problem=problem,
         found=found,
         shares=shares,
-        chart=chart,
+        charts=charts,
         corrected=_corrected(view),
         enough=ENOUGH,
     )

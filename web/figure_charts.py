@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from core.figures import Figures
 from core.figures.report import Group, LabelShare
 from core.intervals import Share
-from web.charts import COLOURS, PALETTE, Mark, Stack, bars, stacks
+from web.charts import COLOURS, NARROW, PALETTE, Mark, Stack, bars, stacks
 
 NAMES = ("top", "said", "sentiment", "together", "groups", "label")
 """Of all charts, in the order of the page."""
@@ -24,12 +25,13 @@ OTHERS = "others"
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart: its data, with a header, and its SVG."""
+    """A chart: its data, with a header, and its SVG; that for a phone too."""
 
     name: str
     title: str
     table: list[list[str]]
     svg: str
+    narrow: str
 
     def csv(self) -> str:
         """The data as a CSV, in UTF-8 with CRLF as RFC 4180 has it."""
@@ -67,7 +69,7 @@ def charts_of(figures: Figures, colours: Mapping[str, str], label: str | None = 
         table = [["label", "other_label", *_HEAD, "lift"]]
         for pair in figures.together:
             table.append([*pair.labels, *_cells(pair.share), f"{pair.lift:.3f}"])
-        found.append(Chart(together.name, together.title, table, together.svg))
+        found.append(replace(together, table=table))
     if figures.by:
         found.append(_mix(figures, colours))
         found.append(_one_label(figures, colours, label or leading(figures.labels)))
@@ -122,7 +124,8 @@ def _bars(
     marks = [_mark(label, share, colour_of[label]) for label, share in shares]
     table = [["label", *_HEAD], *([label, *_cells(share)] for label, share in shares)]
     about = "Shares of the labelled rows, with 95 % intervals."
-    return Chart(name, title, table, bars(name, title, about, marks, most=most))
+    draw = partial(bars, name, title, about, marks, most=most)
+    return Chart(name, title, table, draw(), draw(shape=NARROW))
 
 
 def _mark(name: str, share: Share, colour: str) -> Mark:
@@ -149,7 +152,8 @@ def _mix(figures: Figures, colours: Mapping[str, str]) -> Chart:
         shares = [tops[label].share or 0.0 for label in shown]
         parts.append(Stack(group.name, [*shares, max(0.0, 1 - sum(shares))] if many else shares, _rows(group)))
         table += [[group.name, label, *_cells(tops[label])] for label in labels]
-    return Chart("groups", title, table, stacks("groups", title, "Shares of the rows of each group.", legend, parts))
+    draw = partial(stacks, "groups", title, "Shares of the rows of each group.", legend, parts)
+    return Chart("groups", title, table, draw(), draw(shape=NARROW))
 
 
 def _one_label(figures: Figures, colours: Mapping[str, str], label: str) -> Chart:
@@ -164,7 +168,8 @@ def _one_label(figures: Figures, colours: Mapping[str, str], label: str) -> Char
         marks.append(_mark(group.name, said[label], colours.get(label, "plain")))
         table += [[group.name, one, *_cells(share)] for one, share in said.items()]
     about = f"The share of the rows of each group in which {label} is said, with 95 % intervals."
-    return Chart("label", title, table, bars("label", title, about, marks, dots=True))
+    draw = partial(bars, "label", title, about, marks, dots=True)
+    return Chart("label", title, table, draw(), draw(shape=NARROW))
 
 
 def _heading(column: str, unit: str) -> str:
