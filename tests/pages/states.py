@@ -463,7 +463,7 @@ def rows_search_none(stage: Stage) -> None:
 @state
 def row(stage: Stage) -> None:
     job_id = stage.send_and_wait()
-    stage.go(f"/jobs/{job_id}/rows/3")
+    stage.go(f"/jobs/{job_id}/rows/4")
     stage.see("#ask-words")
 
 
@@ -592,6 +592,15 @@ def sign_in(stage: Stage) -> None:
 
 
 @state
+def sign_in_members(stage: Stage) -> None:
+    """Where the account has members: by e-mail address, or with a token."""
+    account_members(stage)
+    stage.page.context.clear_cookies()
+    stage.go("/sign-in")
+    stage.see("#email")
+
+
+@state
 def sign_in_refused(stage: Stage) -> None:
     """A token that is not valid."""
     stage.page.context.clear_cookies()
@@ -602,7 +611,8 @@ def sign_in_refused(stage: Stage) -> None:
 
 
 def tidy(stage: Stage) -> None:
-    """Ends what a state left running, so that the next one finds an idle stack."""
+    """Ends what a state left running, and its members go, so that the next one finds an idle stack of one."""
+    stage.workers.sql("DELETE FROM app_user WHERE email LIKE '%@example.org'")
     stage.workers.sql(
         "UPDATE job SET state = 'cancelled', finished_at = now() WHERE state IN ('queued', 'ingesting', 'running')"
     )
