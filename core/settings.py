@@ -138,7 +138,7 @@ class Settings(BaseSettings):
     """Some tenths of a second of work on two cores: the grain of fairness, and what a killed worker loses."""
     chunk_bytes: int = MIB
     """Of the records of one chunk, texts and all."""
-    ingest_slice_s: float = 2.0
+    ingest_slice_s: float = 1.0
     """Cutting gives its slot back this often, so that two big uploads do not fill every slot."""
     claim_s: float = 1.0
     """A worker claims about this much work at once, and as much ahead while that is scored. Between two such pieces its

@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -22,57 +21,17 @@ from core import ledger, tracing
 from core.db import Database
 from core.errors import InputError, Unavailable
 from core.failpoints import failpoint
-from core.ledger import ChunkLease, ChunkResult, Source, StaleLease
+from core.ledger import ChunkLease, ChunkResult, StaleLease
 from core.model_directory import ModelDirectory
 from core.settings import Settings
 from core.storage import Storage
 from worker import classify, isolated, metrics, settle
+from worker.bundle import Bundle, Read
 from worker.classify import Rows, Scorer, Together
 from worker.heartbeat import Heartbeat
 from worker.trace import Trace
 
 log = structlog.get_logger(__name__)
-
-Read = list[tuple[ChunkLease, Rows]]
-"""Chunks with their rows."""
-
-
-@dataclass
-class Bundle:
-    """Chunks of one job that are scored together.
-
-    Attributes:
-        leases: at least one.
-        read: those that are to be scored, with their rows.
-        together: the same rows, ready for the engine; None: nothing is to be scored, or a chunk is isolated.
-        file_waits: whether there was a file to cut as they were claimed.
-        claimed: when, by `time.monotonic`.
-    """
-
-    leases: list[ChunkLease]
-    read: Read
-    together: Together | None
-    file_waits: bool
-    claimed: float
-
-    @property
-    def isolated(self) -> bool:
-        """Whether it is one chunk that killed a child before."""
-        return self.leases[0].isolated
-
-    @property
-    def source(self) -> Source:
-        """The job it is of."""
-        return self.leases[0].source
-
-    @property
-    def traits(self) -> dict[str, Any]:
-        """What a trace says of it."""
-        return {
-            "job_id": self.source.job_id,
-            "chunks": len(self.leases),
-            "rows": sum(lease.n_rows for lease in self.leases),
-        }
 
 
 class Chunks:
@@ -120,20 +79,20 @@ class Chunks:
         memory.
 
         Args:
-            until: when no more is claimed, by `time.monotonic`; nor is it while a file waits to be cut. What is claimed
-                by then is worked off. One claim is always made.
+            until: when no more is claimed, by `time.monotonic`. While a file waits to be cut, `claim_s` of work is
+                claimed: one large bundle, or several of small jobs. One claim is always made.
 
         Returns:
             Whether there was anything to do.
         """
         found = False
+        turn = time.monotonic() + self._settings.claim_s
         committing: Future[None] | None = None
         fetching = self._reader.submit(self._fetch)
         try:
             while bundle := fetching.result():
                 found = True
-                # Beside a row that may kill us nothing else is begun: it would share the blame.
-                ahead = time.monotonic() < until and not (bundle.isolated or bundle.file_waits)
+                ahead = self._goes_on(bundle, until, turn)
                 fetching = self._reader.submit(self._fetch if ahead else _nothing)
                 self._between()
                 with _stage("score", bundle):
@@ -148,6 +107,14 @@ class Chunks:
         if committing:
             committing.result()
         return found
+
+    def _goes_on(self, bundle: Bundle, until: float, turn: float) -> bool:
+        """Whether there is to be a bundle after this one."""
+        if bundle.isolated:  # beside a row that may kill us nothing else is begun: it would share the blame
+            return False
+        if bundle.file_waits:
+            return time.monotonic() + self._char_s * bundle.chars < min(turn, until)
+        return time.monotonic() < until
 
     def _fetch(self) -> Bundle | None:
         """The next bundle, claimed, read and tokenized; None when nothing is claimable."""

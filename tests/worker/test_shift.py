@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import random
 import threading
 from itertools import pairwise
@@ -312,7 +313,7 @@ def test_a_file_that_comes_meanwhile_is_cut_before_the_next_claim(installation: 
 
     arrived: list = []
     long = installation.accept(reviews(120))
-    shift = installation.shift(NullScorer(on_text), chunk_records=10, claim_chunks=1)
+    shift = installation.shift(NullScorer(on_text), chunk_records=10, claim_chunks=1, claim_s=0.0)
     assert shift._cut()
     shift._chunks.work_off(float("inf"))
     assert installation.status(long).rows_done < 120
@@ -359,3 +360,24 @@ def test_a_guess_about_the_encoding_may_be_shown_with_a_nul(installation: Instal
     job_id = installation.accept(b"a,text\n1,caf\xe9 \0 au lait and a lot more of it\n", text_column="text")
     installation.run()
     assert installation.status(job_id).state is JobState.COMPLETED
+
+
+def test_small_jobs_share_a_turn_while_a_file_waits_to_be_cut(installation):
+    """Each waiting for a turn of its own would be as slow as the file that is cut in between is long."""
+    shift = installation.shift()
+    small = [installation.accept(f"text\nthe only row of {number}\n".encode()) for number in range(3)]
+    for _ in small:
+        shift._ingest_once()
+    installation.accept(b"text\nto be cut\n")
+    assert shift._chunks.work_off(math.inf)
+    assert [installation.status(job_id).rows_ok for job_id in small] == [1, 1, 1]
+
+
+def test_a_large_bundle_is_the_whole_turn_while_a_file_waits_to_be_cut(installation):
+    shift = installation.shift(chunk_records=10, claim_chunks=1)
+    job_id = installation.accept(b"text\n" + b"".join(b"row %d of many\n" % number for number in range(40)))
+    shift._ingest_once()
+    installation.accept(b"text\nto be cut\n")
+    shift._chunks._char_s = 1.0
+    assert shift._chunks.work_off(math.inf)
+    assert installation.status(job_id).rows_ok == 10
