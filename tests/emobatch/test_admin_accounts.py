@@ -77,8 +77,7 @@ def test_a_key_is_made_once_listed_and_revoked(admin, account, web_db, settings)
     assert admin("revoke-key", str(uuid.UUID(hex=key.split("_")[1])))[0] == 0
     with pytest.raises(NotSignedIn):
         accounts.authenticate(web_db, settings, key)
-    with web_db.transaction() as session:
-        assert keys.find(session, settings, key) is None
+    assert keys.find(web_db, settings, key) is None
 
 
 def test_limits_are_shown_and_set(admin, account):
