@@ -12,7 +12,7 @@ from core.db import Database
 from core.model_directory import ModelDirectory
 from tests.fakes import NullScorer, null_logits
 from tests.fixtures import Installation
-from worker.engine import Pause, Scored
+from worker.engine import Pause, Scored, go_on
 
 MOVED = "moved"
 """A text with this word in it is scored otherwise by the other version."""
@@ -25,7 +25,7 @@ _ANGER, _NEUTRAL = 2, 27
 class OtherScorer(NullScorer):
     """Answers as the null model does, for which all is joy; but texts with `MOVED` are angry or neutral, by length."""
 
-    def score(self, texts: Sequence[str], scope: bytes = b"", pause: Pause = lambda: None) -> Scored:
+    def score(self, texts: Sequence[str], scope: bytes = b"", pause: Pause = go_on) -> Scored:
         scored = super().score(texts, scope, pause)
         logits = null_logits(texts)
         for at, given in enumerate(texts):

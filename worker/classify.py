@@ -22,7 +22,7 @@ from core.model_directory import ModelDirectory
 from core.states import RowFlag, RowStatus
 from core.storage import Storage
 from core.table import Format, RecordReader
-from worker.engine import Pause, Scored
+from worker.engine import Pause, Scored, go_on
 from worker.language import flag_of
 
 log = structlog.get_logger(__name__)
@@ -152,7 +152,7 @@ class Together:
             return cls(parts, to_score, texts)
 
 
-def score_together(together: Together, engine: Scorer, pause: Pause = lambda: None) -> None:
+def score_together(together: Together, engine: Scorer, pause: Pause = go_on) -> None:
     """Scores all rows with text in one call; if that raises, chunk by chunk, then one by one: a row fails alone.
 
     `pause` is called between batches.

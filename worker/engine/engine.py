@@ -17,14 +17,10 @@ from numpy.typing import NDArray
 from core.failpoints import failpoint
 from core.model_directory import ModelDirectory
 from worker.engine.memory import TextMemory
-from worker.engine.runtime import Pause, Runtime, available_cores, load_runtime, run_windows
+from worker.engine.runtime import Pause, Runtime, available_cores, go_on, load_runtime, run_windows
 from worker.engine.tokens import Tokens, Windows
 
 DEFAULT_MEMORY = 50_000
-
-
-def _go_on() -> None:
-    """In place of a pause."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +81,7 @@ class Engine:
         distinct = list(place)
         return Prepared(distinct, row_of, self._tokens.windows(distinct))
 
-    def score(self, texts: Sequence[str] | Prepared, scope: bytes = b"", pause: Pause = _go_on) -> Scored:
+    def score(self, texts: Sequence[str] | Prepared, scope: bytes = b"", pause: Pause = go_on) -> Scored:
         """The logits of `texts`, in their order; none gives none. An empty text is scored like any other.
 
         Args:

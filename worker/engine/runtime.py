@@ -28,6 +28,10 @@ Pause = Callable[[], object]
 """Called between two batches."""
 
 
+def go_on() -> None:
+    """The pause of whoever wants none."""
+
+
 class Runtime(Protocol):
     """A model, loaded and ready to run.
 
@@ -49,7 +53,7 @@ class Runtime(Protocol):
 
 
 def run_windows(
-    runtime: Runtime, windows: Windows, n_labels: int, token_budget: int = 0, pause: Pause = lambda: None
+    runtime: Runtime, windows: Windows, n_labels: int, token_budget: int = 0, pause: Pause = go_on
 ) -> NDArray[np.float32]:
     """(windows, labels): the logits of each window, in batches of at most `token_budget` tokens; 0: the runtime's.
 
