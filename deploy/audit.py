@@ -1,5 +1,8 @@
 """Asks for known vulnerabilities of every package that is locked: ``python -m deploy.audit``, which `make audit` runs.
 
+pip-audit asks PyPI about each version. An index that stands between often answers for a package's latest version
+alone; whatever pip-audit could not learn is asked there once more, and counts where the latest one is what is locked.
+
 Exit code 1 where one is found. What the advisory service does not know, or all of it where the service cannot be
 reached, is said to be unknown, and is no failure: a build without a way out must not stand still for it.
 """
@@ -11,8 +14,14 @@ import re
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+
+import httpx
+
+PROJECT = "https://pypi.org/pypi/{}/json"
+"""What PyPI says of a package's latest version (https://docs.pypi.org/api/json/)."""
 
 FOLDER = Path(__file__).parent.parent / "requirements"
 
@@ -36,23 +45,43 @@ def main() -> int:
     except ValueError:
         print(f"Not audited: {(ran.stderr.strip().splitlines() or ['pip-audit said nothing'])[-1]}")
         return 0
+    with httpx.Client(timeout=30, follow_redirects=True) as client, ThreadPoolExecutor(4) as pool:
+        packages = list(pool.map(lambda package: again(client, package), packages))
     said, found = judge(packages)
     print(said)
     return int(found)
 
 
+def again(client: httpx.Client, package: dict[str, Any]) -> dict[str, Any]:
+    """A package of pip-audit's list; one it skipped with what PyPI says of the latest version, if it is that one."""
+    if "skip_reason" not in package:
+        return package
+    version = re.search(r"\(([^()]+)\)$", package["skip_reason"])
+    try:
+        answer = client.get(PROJECT.format(package["name"])).raise_for_status().json()
+        latest, found = answer["info"]["version"], answer["vulnerabilities"]
+    except (httpx.HTTPError, ValueError, KeyError):
+        return package
+    if not version or latest != version[1]:
+        return package
+    vulns = [{"id": one["id"], "fix_versions": one["fixed_in"]} for one in found if not one.get("withdrawn")]
+    return {"name": package["name"], "version": latest, "vulns": vulns}
+
+
 def judge(packages: list[dict[str, Any]]) -> tuple[str, bool]:
-    """What to say of pip-audit's list of packages, and whether any is vulnerable."""
+    """What to say of the list of packages, and whether any is vulnerable."""
     known = [package for package in packages if "skip_reason" not in package]
     bad = [
         f"{package['name']} {package['version']}: {one['id']}, mended in {', '.join(one['fix_versions']) or 'none'}"
         for package in known
         for one in package["vulns"]
     ]
+    unknown = [package["name"] for package in packages if "skip_reason" in package]
     count = f"{len(known)} of {len(packages)} packages are known to the advisory service"
     if not known:
         return f"Not audited: none of {len(packages)} packages is known to the advisory service.", False
-    return "\n".join([f"{count}; {len(bad)} known vulnerabilities.", *bad]), bool(bad)
+    rest = [f"Not known to it: {', '.join(unknown)}."] if unknown else []
+    return "\n".join([f"{count}; {len(bad)} known vulnerabilities.", *bad, *rest]), bool(bad)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import httpx
 import pytest
 
 from core.settings import Settings, variable
@@ -106,9 +107,37 @@ def test_an_audit_says_what_it_does_not_know():
     bad = {"name": "b", "version": "2", "vulns": [{"id": "CVE-1", "fix_versions": ["3"]}]}
     unknown = {"name": "c", "version": "1", "skip_reason": "not found"}
     assert audit.judge([good, unknown]) == (
-        "1 of 2 packages are known to the advisory service; 0 known vulnerabilities.",
+        "1 of 2 packages are known to the advisory service; 0 known vulnerabilities.\nNot known to it: c.",
         False,
     )
     assert audit.judge([good, bad])[1]
     assert "CVE-1" in audit.judge([bad])[0]
     assert audit.judge([unknown]) == ("Not audited: none of 1 packages is known to the advisory service.", False)
+
+
+def test_an_index_that_answers_for_latest_versions_only_is_asked_for_those():
+    newest = {
+        "old": ("2", []),
+        "clean": ("1.0", []),
+        "torn": (
+            "1.0",
+            [{"id": "CVE-1", "fixed_in": ["1.1"]}, {"id": "CVE-2", "fixed_in": [], "withdrawn": "2026-01-01"}],
+        ),
+    }
+
+    def project(request: httpx.Request) -> httpx.Response:
+        if (name := request.url.path.split("/")[2]) not in newest:
+            return httpx.Response(404)
+        version, found = newest[name]
+        return httpx.Response(200, json={"info": {"version": version}, "vulnerabilities": found})
+
+    skipped = [
+        {"name": name, "skip_reason": f"Dependency not found on PyPI and could not be audited: {name} (1.0)"}
+        for name in (*newest, "nowhere")
+    ]
+    known = {"name": "known", "version": "1", "vulns": []}
+    with httpx.Client(transport=httpx.MockTransport(project)) as client:
+        old, clean, torn, nowhere, same = (audit.again(client, package) for package in [*skipped, known])
+    assert (old, nowhere, same) == (skipped[0], skipped[3], known)
+    assert clean == {"name": "clean", "version": "1.0", "vulns": []}
+    assert torn["vulns"] == [{"id": "CVE-1", "fix_versions": ["1.1"]}]
