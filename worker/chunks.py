@@ -25,6 +25,7 @@ from core.ledger import ChunkLease, ChunkResult, StaleLease
 from core.model_directory import ModelDirectory
 from core.settings import Settings
 from core.storage import Storage
+from core.workers import live_slots
 from worker import classify, isolated, metrics, settle
 from worker.bundle import Bundle, Read
 from worker.classify import Rows, Scorer, Together
@@ -32,6 +33,10 @@ from worker.heartbeat import Heartbeat
 from worker.trace import Trace
 
 log = structlog.get_logger(__name__)
+
+COLD = 8
+"""Whoever had nothing to do begins with one part in so many of a bundle: its lanes wait until that is read and
+tokenized, and somebody waits for the first labels."""
 
 
 class Chunks:
@@ -69,8 +74,8 @@ class Chunks:
         self._committer = ThreadPoolExecutor(1, "committer")
         self._char_s = 0.0
         """Recent seconds per character scored, which decide how many chunks make a bundle; 0: none was scored yet."""
-        self._most = 1
-        """Chunks that the last bundle might have had."""
+        self._most = 0
+        """Chunks that the last bundle might have had; 0: there was nothing to do just now."""
 
     def work_off(self, until: float) -> bool:
         """Scores bundle after bundle; meanwhile the next is claimed and read and the last committed: nothing waits.
@@ -86,6 +91,7 @@ class Chunks:
             Whether there was anything to do.
         """
         found = False
+        self._most = 0
         turn = time.monotonic() + self._settings.claim_s
         committing: Future[None] | None = None
         fetching = self._reader.submit(self._fetch)
@@ -133,6 +139,7 @@ class Chunks:
                 models=[self._model.sha256],
                 lease_s=self._settings.lease_s,
                 limit=self._limit(),
+                slots=live_slots(session, self._model.sha256),
             )
             file_waits = bool(leases) and ledger.file_waits(session)
         failpoint("after-claim")
@@ -149,13 +156,15 @@ class Chunks:
     def _limit(self) -> int:
         """How many chunks a bundle may have: `claim_s` of work, if each held as much text as a chunk can.
 
-        It grows by twice at most, so a child that dies young takes little with it; that then comes alone, see
-        `core.ledger.claims`.
+        It grows by twice at most: while a small bundle is scored the next is made ready in time, and a child that dies
+        young takes little with it; that then comes alone, see `core.ledger.claims`.
         """
         if not self._char_s:
+            self._most = 1
             return 1
         wanted = self._settings.claim_s / (self._char_s * self._settings.chunk_text_bytes)
-        self._most = max(1, min(2 * self._most, self._settings.claim_chunks, int(wanted)))
+        most = max(1, min(self._settings.claim_chunks, int(wanted)))
+        self._most = min(2 * self._most, most) if self._most else max(1, most // COLD)
         return self._most
 
     def _learn(self, seconds: float, scored: list[Rows]) -> None:

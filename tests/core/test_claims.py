@@ -69,6 +69,24 @@ def test_accounts_share_work_and_not_turns(db):
     assert 4 <= served[small.account_id] / served[large.account_id] <= 10
 
 
+@pytest.mark.parametrize(
+    ("slots", "sizes"),
+    [
+        (1, [8, 8, 8, 6]),  # nobody to share with
+        (2, [8, 6, 5, 3, 3, 2, 1, 1, 1]),
+        (8, [2, 2, 2, 2, 2, 2, 2, 2, *[1] * 14]),
+        (100, [1] * 30),
+    ],
+)
+def test_slots_share_what_is_left_of_a_job(db, slots, sizes):
+    make_jobs(db, 1, 30, KIB_32)
+    found = []
+    with db.transaction() as session:
+        while leases := claim(session, limit=8, slots=slots):
+            found.append(len(leases))
+    assert found == sizes
+
+
 def test_what_was_leased_before_comes_alone(db):
     made = make_jobs(db, 1, 8, KIB_32)
     with db.transaction() as session:

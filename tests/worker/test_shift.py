@@ -219,6 +219,27 @@ def test_chunks_are_scored_and_committed_together(installation: Installation, mo
     assert {row[-2] for row in rows} == {"ok", "ok: windowed 2", "ok: ragged", "ok: ragged, windowed 2", "empty"}
 
 
+def test_whoever_had_nothing_to_do_begins_with_little_and_soon_takes_much(installation: Installation, monkeypatch):
+    """The lanes of an idle child wait for the first piece, and somebody waits for the first labels."""
+    sizes: list[int] = []
+    real = ledger.claim_chunks
+
+    def noted(session, **wanted):
+        leases = real(session, **wanted)
+        if leases:
+            sizes.append(len(leases))
+        return leases
+
+    monkeypatch.setattr(ledger, "claim_chunks", noted)
+    shift = installation.shift(chunk_records=10, claim_s=3600.0, claim_chunks=64)
+    for rows in (10, 2000):  # the first one shows how long a chunk takes
+        sizes.clear()
+        installation.accept(reviews(rows))
+        while shift.tick():
+            pass
+    assert sizes == [8, 16, 32, 64, 64, 16]
+
+
 def test_one_bad_row_among_chunks_scored_together_costs_one_row(installation: Installation):
     def on_text(text: str) -> None:
         if text == "poison":
