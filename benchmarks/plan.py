@@ -8,9 +8,13 @@ from pathlib import Path
 
 from benchmarks.corpus import Corpus
 from core.model_directory import find_model
+from core.settings import Settings
 
 SIX_LAYERS = "emobatch-distilbert-6x384"
 STUDENT = "emobatch-distilbert-3x384"
+PRECISION: str = Settings.model_fields["precision"].default
+EXACT = "float32"
+"""What a stack computes in, by default and at its most exact."""
 
 
 @dataclass(frozen=True)

@@ -49,9 +49,9 @@ class Settings(BaseSettings):
     engine: str = "auto"
     """``auto`` (torch on CUDA, else ONNX Runtime), ``onnx``, ``torch``; ``null``: a checksum in place of the model, for
     benchmarks and fault tests. Its labels mean nothing."""
-    precision: str = "float32"
+    precision: str = "auto"
     """Of a CPU's products: ``float32``, ``bfloat16``, or ``auto``: bfloat16 where the processor has instructions for it
-    and a trial on the first start shows that it is faster and gives the same labels."""
+    and a trial on the first start shows that it is faster and gives the same labels, float32 elsewhere."""
     cache_dir: Path | None = None
     """Where the graph built from the weights is kept, and the verdict on precision; by default the platform's cache
     folder."""
