@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from worker.engine import available_cores
+from worker.engine import available_cores, mute
 
 Step = Callable[[], list[Any]]
 """The six products, once; returns their results in the library's own kind of array."""
@@ -163,9 +163,9 @@ def _onnx(shapes: list[tuple[int, int]], tokens: int, precision: str, threads: i
     """A graph of six products with constant weights, which ONNX Runtime packs beforehand as it does for a model."""
     if precision not in (_FLOAT, _INT):
         return None
-    import onnxruntime
     from onnx import TensorProto, helper, numpy_helper
 
+    onnxruntime = mute.onnxruntime()
     arrays = _random(shapes, tokens)
     kind, operator, result = TensorProto.FLOAT, "MatMul", TensorProto.FLOAT
     if precision == _INT:

@@ -11,11 +11,10 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-import onnxruntime
-
 from benchmarks.corpus import Corpus, data_folder
 from core.model_directory import DEFAULT_MODEL, ModelDirectory, find_model
 from worker.batching import plan_batches
+from worker.engine import mute
 from worker.engine.graph_cache import cached_graph
 from worker.engine.onnx_runtime import OnnxRuntime
 from worker.engine.tokens import Tokens
@@ -23,7 +22,7 @@ from worker.engine.tokens import Tokens
 
 def operators(model: ModelDirectory, texts: list[str]) -> Counter[str]:
     """Microseconds in each kind of operator while `texts` are run, a thousand at a time as in a chunk."""
-    tokens = Tokens(model)
+    tokens, onnxruntime = Tokens(model), mute.onnxruntime()
     with tempfile.TemporaryDirectory() as folder:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1

@@ -64,6 +64,20 @@ def requirements(extra: str) -> set[str]:
     return names
 
 
+def test_what_reports_its_use_is_imported_mute():
+    """See `worker.engine.mute`, which imports them by name."""
+    talkative = {"onnxruntime", "openvino", "openvino_telemetry"}
+    found = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in [*modules(), *(ROOT / "tests").rglob("*.py")]
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [one.name for one in node.names])
+        if name.split(".")[0] in talkative
+    ]
+    assert found == []
+
+
 def test_web_installs_no_model_runtime():
     assert not requirements("web") & {"torch", "transformers", "onnxruntime", "onnx", "tokenizers"}
 

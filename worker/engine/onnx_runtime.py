@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.model_directory import ModelDirectory
+from worker.engine import mute
 from worker.engine.graph_cache import cached_graph
 from worker.engine.lanes import Lanes
 
@@ -27,8 +28,7 @@ class OnnxRuntime(Lanes):
     """
 
     def __init__(self, model: ModelDirectory, threads: int, cache_dir: Path | None) -> None:
-        import onnxruntime
-
+        onnxruntime = mute.onnxruntime()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.enable_mem_pattern = False  # it would keep a plan for every (batch, length) ever seen

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.model_directory import ModelDirectory
+from worker.engine import mute
 from worker.engine.graph_cache import cached_graph
 from worker.engine.lanes import Lanes
 
@@ -32,8 +33,7 @@ class OpenvinoRuntime(Lanes):
     """
 
     def __init__(self, model: ModelDirectory, threads: int, cache_dir: Path | None) -> None:
-        import openvino
-
+        openvino = mute.openvino()
         core = openvino.Core()
         graph = core.read_model(io.BytesIO(cached_graph(model, cache_dir)))
         options = {
@@ -70,7 +70,7 @@ def has_bfloat16() -> bool:
     if "avx512_bf16" not in flags and "amx_bf16" not in flags:
         return False
     try:
-        import openvino
+        openvino = mute.openvino()
     except ImportError:
         return False
     return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
