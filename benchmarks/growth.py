@@ -74,10 +74,14 @@ def compare(source: Path, labelled: Path) -> tuple[int, int]:
     """Rows of the labelled file, and how many of them differ from the source's cells or have no status."""
     rows = wrong = 0
     with source.open(newline="", encoding="utf-8") as one, labelled.open(newline="", encoding="utf-8") as other:
-        for old, new in zip(csv.reader(one), csv.reader(other), strict=True):
+        olds, news = csv.reader(one), csv.reader(other)
+        header, given = next(olds), next(news)
+        status = given.index("row_status")
+        wrong += given[: len(header)] != header
+        for old, new in zip(olds, news, strict=True):
             rows += 1
-            wrong += new[: len(old)] != old or not new[-1]
-    return rows - 1, wrong
+            wrong += new[: len(old)] != old or not new[status]
+    return rows, wrong
 
 
 def _jobs(plan: Plan, source: Path, rows: int, environment: dict[str, str]) -> list[Seen]:
