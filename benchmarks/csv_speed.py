@@ -7,8 +7,10 @@ import uuid
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
+
 from benchmarks.corpus import write_rows_of_99_bytes
-from benchmarks.group import Group, at_least
+from benchmarks.group import Group, at_least, at_most
 from benchmarks.interleaved import Figure, rounds
 from benchmarks.plan import Plan
 from benchmarks.remote import Remote
@@ -22,6 +24,7 @@ from worker.ingest import cut_slice
 
 ROWS = 1_000_000
 JOB_ROWS = 300_000
+MEGABYTE = 1_000_000
 KEY = "uploads/benchmark"
 
 HOW = (
@@ -56,6 +59,10 @@ class Cutting:
             done = cut.finished
         return time.perf_counter() - began, lease.row - 1
 
+    def resident(self) -> int:
+        """Bytes of this process that are in memory."""
+        return psutil.Process().memory_info().rss
+
 
 def measure(plan: Plan) -> Group:
     """Cutting and the web's two directions, in turns."""
@@ -89,8 +96,10 @@ def measure(plan: Plan) -> Group:
 
         turns = {"cut": lambda: cutting.call("cut")[0], "upload": upload, "download": download}
         found = rounds(turns, plan.rounds, say=plan.say)
+        resident = Figure.of([cutting.call("resident") / MEGABYTE])
     cut, up, down = (Figure.of(found[name]) for name in ("cut", "upload", "download"))
     group.add("cut_rows_per_s", "cutting into chunks", cut.rate(rows), "rows/s", at_least(200_000))
+    group.add("cut_rss", "memory of the process that cuts, afterwards", resident, "MB", at_most(150))
     group.add("upload_rows_per_s", "upload through web", up.rate(job_rows), "rows/s")
     group.add("download_rows_per_s", "CSV download through web", down.rate(job_rows), "rows/s", at_least(100_000))
     cpu = Figure.of(web[-plan.rounds :])

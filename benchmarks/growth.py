@@ -17,14 +17,15 @@ from benchmarks.stacks import MEMORY_OFF, NULL_MODEL, cores_of_machine, started
 
 ROWS = 1_000_000
 MEGABYTE = 1_000_000
-LIMITS_MB = {"web": 200, "worker child": 150}
+LIMITS_MB = {"web": 200}
 
 HOW = (
     "Jobs of rows of 99 bytes, one after the other, on a stack whose engine is the null engine, so that only our own "
     "machinery is seen. Marginal seconds per row come from the job's progress, asked ten times a second. Resident "
     "memory is that of the largest process of each kind, sampled twice a second during upload, labelling and (first "
-    "job) download; the worker's child cuts, classifies and commits. The first job's labelled file is compared with "
-    "the upload, cell by cell. Then the same jobs on a stack whose worker has a child for each core."
+    "job) download; the worker's child cuts, classifies and commits, and some 85 MB of it are the language detector's. "
+    "The first job's labelled file is compared with the upload, cell by cell. Then the same jobs with a worker "
+    "that has a child for each core."
 )
 
 
@@ -109,4 +110,6 @@ def _memory(group: Group, watches: Sequence[MemoryWatch]) -> None:
         goal = at_most(limit) if limit else None
         group.add(f"rss_{kind.replace(' ', '_')}", f"resident memory at most: {kind}", most, "MB", goal)
     late = Figure.of(watch.late_over_early("worker child") for watch in watches)
-    group.add("rss_worker_late_over_early", "worker child: last fifth of the time over second fifth", late, "×")
+    group.add(
+        "rss_worker_late_over_early", "worker child: last fifth of the time over second fifth", late, "×", at_most(1.05)
+    )
