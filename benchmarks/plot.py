@@ -56,7 +56,7 @@ def _line(groups: dict[str, Group], letter: str, key: str) -> Line | None:
 def _throughput(axes: Any, group: Group) -> None:
     lines = [line for line in group.lines if line.unit == "rows/s"]
     lines.sort(key=lambda line: line.figure.median)
-    colours = {"engine_rows_per_s": OURS, "student_rows_per_s": STUDENT}
+    colours = {"engine_rows_per_s": OURS, "exact_rows_per_s": OURS, "student_rows_per_s": STUDENT}
     names = [line.what.replace(", ", ",\n", 1) for line in lines]
     axes.barh(
         names,
@@ -99,6 +99,7 @@ def _memory(axes: Any, group: Group) -> None:
         axes.plot([t for t, _ in series], [size for _, size in series], label=kind)
     axes.set_ylim(bottom=0)
     axes.set_xlabel("seconds")
+    axes.set_ylim(0, axes.get_ylim()[1] * 1.3)  # the legend has a place of its own
     axes.legend(fontsize=8, ncols=2)
     axes.set_title("Resident MB: upload, labelling, download")
 
