@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import case, delete, func, select, text, update
 from sqlalchemy.orm import Session
 
 from core.errors import NotFound, NotReady
@@ -126,7 +126,9 @@ def list_deliveries(
 
 
 def send_again(session: Session, account_id: uuid.UUID, delivery_id: uuid.UUID) -> Delivery:
-    """Has a message sent anew, whatever became of it before.
+    """Has a message sent anew, whatever became of it before; one that waits for its next attempt, within `ATTEMPT_S`.
+
+    No sooner, since an attempt at it may be under way: what a receiver has understood is not sent to it twice.
 
     Raises:
         NotFound: unknown, or another account's.
@@ -136,8 +138,15 @@ def send_again(session: Session, account_id: uuid.UUID, delivery_id: uuid.UUID) 
     _must_be_on(get(session, account_id, found.webhook_id))
     session.execute(
         update(Delivery)
-        .where(Delivery.id == delivery_id, Delivery.state != DeliveryState.PENDING)
-        .values(state=DeliveryState.PENDING, tries=0, not_before=func.now())
+        .where(Delivery.id == delivery_id)
+        .values(
+            state=DeliveryState.PENDING,
+            tries=0,
+            not_before=case(
+                (Delivery.state != DeliveryState.PENDING, func.now()),
+                else_=func.least(Delivery.not_before, func.now() + timedelta(seconds=ATTEMPT_S)),
+            ),
+        )
     )
     session.refresh(found)
     return found

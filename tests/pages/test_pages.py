@@ -103,6 +103,17 @@ def test_rows_are_filtered_in_place(page):
     assert set(page.locator("#rows .emotion").all_text_contents()) == {"joy"}
 
 
+def test_what_leads_on_follows_the_labels_that_are_chosen_in_place(page):
+    send(page, EXAMPLE)
+    expect(page).to_have_title(re.compile("^Done"), timeout=60_000)
+    check = page.locator("#check-teaser a")
+    expect(check).to_have_text("Check it")
+    page.select_option("select[name=taxonomy]", "sentiment")
+    for link in (check, page.locator("#summary-link")):
+        expect(link).to_have_attribute("href", re.compile("taxonomy=sentiment"))
+    expect(check).to_have_text("Check it")  # all of it, not its placeholder
+
+
 def test_a_server_that_is_away_is_said_and_forgotten(page, workers, tmp_path):
     workers.hold()
     send(page, long_file(tmp_path / "away.csv"))

@@ -99,6 +99,31 @@ def test_what_was_not_understood_is_sent_again_with_the_same_id(installation, re
     assert delivery.state == DeliveryState.DELIVERED
 
 
+def test_one_that_waits_for_hours_is_brought_forward_and_none_is_sent_twice(installation, receiver, postman):
+    webhook_id = subscribe(installation, receiver.url)
+    receiver.answers = [500] * 4
+    with installation.web_db.transaction(installation.account_id) as session:
+        delivery = deliveries.send_test(session, installation.account_id, webhook_id)
+    for _ in range(4):
+        postman.round()
+        make_due(installation)
+    waits = "SELECT extract(epoch FROM not_before - now())::float8 FROM delivery"
+    with installation.db.transaction() as session:
+        session.execute(text("UPDATE delivery SET not_before = now() + interval '2 hours'"))
+    for _ in range(2):
+        with installation.web_db.transaction(installation.account_id) as session:
+            deliveries.send_again(session, installation.account_id, delivery.id)
+            assert 0 < session.execute(text(waits)).scalar_one() <= deliveries.ATTEMPT_S
+    with installation.db.transaction() as session:  # an attempt that is under way, or a retry that is nearly due
+        session.execute(text("UPDATE delivery SET not_before = now() + interval '3 s'"))
+    with installation.web_db.transaction(installation.account_id) as session:
+        deliveries.send_again(session, installation.account_id, delivery.id)
+        assert 0 < session.execute(text(waits)).scalar_one() <= 3
+    make_due(installation)
+    assert postman.round() == 1
+    assert log_of(installation, webhook_id)[0].state == DeliveryState.DELIVERED
+
+
 def test_a_receiver_that_is_gone_is_not_called_again(installation, receiver, postman):
     webhook_id = subscribe(installation, receiver.url)
     receiver.answers = [410]

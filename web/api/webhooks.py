@@ -133,7 +133,10 @@ def list_deliveries(webhook_id: str, options: PageOptions) -> Any:
 @webhooks.post("/deliveries/<delivery_id>/again")
 @webhooks.output(DeliveryOut, status_code=202)
 def send_again(delivery_id: str) -> Any:
-    """Send a message again, whatever became of it. Its id stays the same."""
+    """Send a message again, whatever became of it; one that waits for its next attempt, within a minute.
+
+    Its id stays the same.
+    """
     account_id = require_account()
     with state().db.transaction(account_id) as session:
         return DeliveryOut.of(
