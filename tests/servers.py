@@ -15,12 +15,14 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg import sql
+from redis import Redis as RedisClient
 
 from emobatch import stack
 from emobatch.stack import leftovers
 from emobatch.stack.home import Home
 from emobatch.stack.postgres import DATABASE, OWNER, Postgres
 from emobatch.stack.programs import inherited_environment
+from emobatch.stack.redis import Redis
 from emobatch.stack.servers import Servers
 from emobatch.stack.supervision import NAME as SUPERVISOR
 from emobatch.stack.supervision import Supervisor
@@ -39,9 +41,15 @@ def no_outside_servers() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+def servers_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data directory of `servers`."""
+    return tmp_path_factory.mktemp("servers")
+
+
+@pytest.fixture(scope="session")
+def servers(servers_home: Path) -> Iterator[Servers]:
     """Postgres and Redis, running; nothing is in them."""
-    home = Home(tmp_path_factory.mktemp("servers"))
+    home = Home(servers_home)
     home.create()
     kept = home.secrets()
     made = Servers(home, kept, {})
@@ -50,6 +58,9 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     try:
         supervisor.launch(inherited_environment())
         made.start(supervisor)
+        assert made.postgres
+        assert made.redis
+        _forget_nothing(made.postgres, made.redis)
         yield made
     finally:
         supervisor.stop()
@@ -102,6 +113,9 @@ def local_stack(local_home: Path) -> Iterator[stack.RunningStack]:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("EMOBATCH_WEBHOOK_PRIVATE", "true")
             running = until_the_end.enter_context(stack.start(local_home, quiet=True))
+        home = Home(local_home)
+        ports, kept = json.loads((home.root / "ports.json").read_text()), home.secrets()
+        _forget_nothing(Postgres(home, kept, ports["postgres"]), Redis(home, kept, ports["redis"]))
         yield running
 
 
@@ -141,6 +155,15 @@ def fresh_database(postgres: Postgres) -> Iterator[str]:
     _as_superuser(postgres, sql.SQL("CREATE DATABASE {} OWNER {}").format(database, sql.Identifier(OWNER)))
     yield postgres.url_of(name)
     _as_superuser(postgres, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(database))
+
+
+def _forget_nothing(postgres: Postgres, redis: Redis) -> None:
+    """Has servers keep their logs of all that was ever written: `tests.sweep` finds there what tests have deleted."""
+    with psycopg.connect(postgres.admin_url, autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET wal_keep_size = '8GB'")
+        connection.execute("SELECT pg_reload_conf()")
+    with RedisClient.from_url(redis.url) as client:
+        client.config_set("auto-aof-rewrite-percentage", 0)
 
 
 def _as_superuser(postgres: Postgres, statement: sql.Composed) -> None:

@@ -44,7 +44,7 @@ def browser():
 
 
 @pytest.fixture
-def page(browser, local_stack):
+def page(browser, local_stack, issued):
     # Without motion: a picture or a measured colour of a half-faded button is nobody's.
     context = browser.new_context(
         viewport={"width": 1280, "height": 900}, accept_downloads=True, reduced_motion="reduce"
@@ -57,6 +57,7 @@ def page(browser, local_stack):
     opened.on("request", lambda sent: None if _is_ours(sent.url, local_stack.url) else strangers.append(sent.url))
     opened.goto(f"{local_stack.url}/sign-in?token={local_stack.token}")
     yield opened
+    issued.note_browser(context.cookies())
     context.close()
     assert [complaint for complaint in complaints if not any(part in complaint for part in EXPECTED)] == []
     assert strangers == []
