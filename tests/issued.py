@@ -90,8 +90,12 @@ class Issued:
         )
         _after(patch, Response, "set_cookie", lambda _, __, name, value="", *___, **____: self.note_cookie(name, value))
         _after(patch, httpx.Client, "send", lambda answer, *_, **__: self._answered(answer))
-        _after(patch, subprocess.Popen, "communicate", lambda said, *_, **__: [self.note_printed(s) for s in said])
+        _after(patch, subprocess.Popen, "communicate", lambda said, *_, **__: self._said(said))
         _after(patch, Home, "create", lambda _, home: self.homes.add(home))
+
+    def _said(self, outputs: Iterable[str | bytes | None]) -> None:
+        for said in outputs:
+            self.note_printed(said)
 
     def _answered(self, answer: httpx.Response) -> None:
         for name, value in answer.cookies.items():
