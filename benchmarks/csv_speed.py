@@ -12,6 +12,7 @@ import psutil
 from benchmarks.corpus import write_rows_of_99_bytes
 from benchmarks.group import Group, at_least, at_most
 from benchmarks.interleaved import Figure, rounds
+from benchmarks.memory import MEGABYTE
 from benchmarks.plan import Plan
 from benchmarks.remote import Remote
 from benchmarks.stacks import MEMORY_OFF, NULL_MODEL, cores_of_machine, started
@@ -24,7 +25,6 @@ from worker.ingest import cut_slice
 
 ROWS = 1_000_000
 JOB_ROWS = 300_000
-MEGABYTE = 1_000_000
 KEY = "uploads/benchmark"
 
 HOW = (

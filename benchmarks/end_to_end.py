@@ -6,7 +6,7 @@ from benchmarks.corpus import write_csv
 from benchmarks.group import Group, Target, at_least
 from benchmarks.interleaved import Figure, rounds
 from benchmarks.ours import Ours
-from benchmarks.plan import EXACT, PRECISION, Plan
+from benchmarks.plan import EXACT, PRECISION, Plan, mark_of
 from benchmarks.remote import Remote
 from benchmarks.stacks import MEMORY_OFF, Timing, started
 from core.model_directory import find_model
@@ -66,7 +66,7 @@ def _one(plan: Plan, group: Group, precision: str) -> str:
     timings: list[Timing] = found["whole"]  # type: ignore[assignment]
     whole_s = Figure.of(timing.downloaded for timing in timings)
     alone_s = Figure.of(found["alone"])  # type: ignore[arg-type]
-    prefix, mark = ("", "") if precision == PRECISION else (f"{precision}_", f"{precision}: ")
+    prefix, mark = mark_of(precision)
 
     def add(key: str, what: str, figure: Figure, unit: str, goal: Target | None = None) -> None:
         group.add(f"{prefix}{key}", f"{mark}{what}", figure, unit, goal)

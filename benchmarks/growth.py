@@ -11,12 +11,11 @@ from benchmarks.corpus import write_rows_of_99_bytes
 from benchmarks.course import Course, follow
 from benchmarks.group import Group, at_least, at_most
 from benchmarks.interleaved import Figure
-from benchmarks.memory import MemoryWatch
+from benchmarks.memory import MEGABYTE, MemoryWatch
 from benchmarks.plan import Plan
 from benchmarks.stacks import MEMORY_OFF, NULL_MODEL, cores_of_machine, started
 
 ROWS = 1_000_000
-MEGABYTE = 1_000_000
 LIMITS_MB = {"web": 200}
 
 HOW = (

@@ -10,6 +10,9 @@ from benchmarks.stacks import LocalStack
 
 SAMPLE_S = 0.5
 
+MEGABYTE = 1_000_000
+"""Bytes."""
+
 
 class MemoryWatch(Background):
     """Samples in the background for the length of a ``with`` block, from its beginning to its end."""

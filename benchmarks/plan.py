@@ -17,6 +17,11 @@ EXACT = "float32"
 """What a stack computes in, by default and at its most exact."""
 
 
+def mark_of(precision: str) -> tuple[str, str]:
+    """How the keys and the words of lines begin that were measured in this precision: nothing for the default one."""
+    return ("", "") if precision == PRECISION else (f"{precision}_", f"{precision}: ")
+
+
 @dataclass(frozen=True)
 class Plan:
     """One run of the benchmarks.

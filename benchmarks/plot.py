@@ -97,7 +97,6 @@ def _memory(axes: Any, group: Group) -> None:
     for kind in kinds:
         series = [(t, found[kind]) for t, found in samples if kind in found]
         axes.plot([t for t, _ in series], [size for _, size in series], label=kind)
-    axes.set_ylim(bottom=0)
     axes.set_xlabel("seconds")
     axes.set_ylim(0, axes.get_ylim()[1] * 1.3)  # the legend has a place of its own
     axes.legend(fontsize=8, ncols=2)

@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks.corpus import write_csv
 from benchmarks.group import Group, at_least
 from benchmarks.interleaved import Figure, rounds
-from benchmarks.plan import EXACT, PRECISION, Plan
+from benchmarks.plan import EXACT, PRECISION, Plan, mark_of
 from benchmarks.stacks import MEMORY_OFF, LocalStack, cores_of_machine, started
 from core.model_directory import find_model
 from worker.engine.openvino_runtime import has_bfloat16
@@ -52,7 +52,7 @@ def _one(plan: Plan, group: Group, source: Path, rows: int, precision: str, core
 
         found = rounds({"one": lambda: seconds(one), "two": lambda: seconds(two)}, plan.rounds, say=plan.say)
     single, double = Figure.of(found["one"]), Figure.of(found["two"])
-    prefix, mark = ("", "") if precision == PRECISION else (f"{precision}_", f"{precision}: ")
+    prefix, mark = mark_of(precision)
     group.add(f"{prefix}scaling", f"{mark}rows/s of two over one", single.over(double), "×", at_least(1.9))
     group.add(f"{prefix}one_worker_rows_per_s", f"{mark}one worker, one core", single.rate(rows), "rows/s")
     group.add(f"{prefix}two_workers_rows_per_s", f"{mark}two workers, a core each", double.rate(rows), "rows/s")

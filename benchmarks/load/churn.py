@@ -10,6 +10,7 @@ from benchmarks.accounts import ledger
 from benchmarks.corpus import write_rows_of_99_bytes
 from benchmarks.group import Group, at_most
 from benchmarks.interleaved import Figure
+from benchmarks.memory import MEGABYTE
 from benchmarks.single import Trial
 from benchmarks.stacks import MEMORY_OFF, NULL_MODEL, started
 from core.db import Database
@@ -17,7 +18,6 @@ from core.db import Database
 ROWS, CYCLES = 200_000, 10
 TABLES = ("job", "upload", "chunk", "result_chunk", "idempotency", "account")
 PATIENCE_S = 120.0
-MEGABYTE = 1_000_000
 
 HOW = (
     f"{CYCLES} times a job of {ROWS:,} rows of 99 bytes is made, labelled with the null engine, and deleted; the next "

@@ -14,14 +14,13 @@ from benchmarks.accounts import Tenant, tenants
 from benchmarks.corpus import write_rows_of_99_bytes
 from benchmarks.group import Group, at_most
 from benchmarks.interleaved import Figure, rounds
-from benchmarks.memory import MemoryWatch
+from benchmarks.memory import MEGABYTE, MemoryWatch
 from benchmarks.single import Trial
 from benchmarks.stacks import MEMORY_OFF, NULL_MODEL, started
 
 ROWS = 1_000_000
 ROUNDS = 15
 PAGE = 25
-MEGABYTE = 1_000_000
 LIMIT_MS = 300
 
 HOW = (

@@ -13,7 +13,7 @@ from benchmarks.corpus import write_rows_of_99_bytes
 from benchmarks.group import Group, at_least, at_most
 from benchmarks.interleaved import Figure
 from benchmarks.load.generator import Generator, Seen, Target
-from benchmarks.memory import MemoryWatch
+from benchmarks.memory import MEGABYTE, MemoryWatch
 from benchmarks.remote import Remote
 from benchmarks.single import Trial
 from benchmarks.stacks import MEMORY_OFF, NULL_MODEL, cores_of_machine, started
@@ -24,7 +24,6 @@ SECONDS = 240.0
 BYTES_PER_S = 250_000
 UPLOAD_BYTES = 10_000_000
 ROWS = 300_000
-MEGABYTE = 1_000_000
 
 HOW = (
     f"{TRANSFERS} downloads of a labelled file of {ROWS:,} rows and {TRANSFERS} uploads of {UPLOAD_BYTES // MEGABYTE} "
