@@ -20,6 +20,8 @@ from typing import Any
 
 import httpx
 
+from deploy.lock import pins
+
 PROJECT = "https://pypi.org/pypi/{}/json"
 """What PyPI says of a package's latest version (https://docs.pypi.org/api/json/)."""
 
@@ -45,24 +47,24 @@ def main() -> int:
     except ValueError:
         print(f"Not audited: {(ran.stderr.strip().splitlines() or ['pip-audit said nothing'])[-1]}")
         return 0
+    held = pins()
     with httpx.Client(timeout=30, follow_redirects=True) as client, ThreadPoolExecutor(4) as pool:
-        packages = list(pool.map(lambda package: again(client, package), packages))
+        packages = list(pool.map(lambda package: again(client, package, held.get(package["name"])), packages))
     said, found = judge(packages)
     print(said)
     return int(found)
 
 
-def again(client: httpx.Client, package: dict[str, Any]) -> dict[str, Any]:
-    """A package of pip-audit's list; one it skipped with what PyPI says of the latest version, if it is that one."""
+def again(client: httpx.Client, package: dict[str, Any], version: str | None) -> dict[str, Any]:
+    """A package of pip-audit's list; one it skipped with what PyPI says of the latest version, if that is `version`."""
     if "skip_reason" not in package:
         return package
-    version = re.search(r"\(([^()]+)\)$", package["skip_reason"])
     try:
         answer = client.get(PROJECT.format(package["name"])).raise_for_status().json()
         latest, found = answer["info"]["version"], answer["vulnerabilities"]
     except (httpx.HTTPError, ValueError, KeyError):
         return package
-    if not version or latest != version[1]:
+    if latest != version:
         return package
     vulns = [{"id": one["id"], "fix_versions": one["fixed_in"]} for one in found if not one.get("withdrawn")]
     return {"name": package["name"], "version": latest, "vulns": vulns}

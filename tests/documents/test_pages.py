@@ -137,7 +137,7 @@ def test_an_index_that_answers_for_latest_versions_only_is_asked_for_those():
     ]
     known = {"name": "known", "version": "1", "vulns": []}
     with httpx.Client(transport=httpx.MockTransport(project)) as client:
-        old, clean, torn, nowhere, same = (audit.again(client, package) for package in [*skipped, known])
+        old, clean, torn, nowhere, same = (audit.again(client, package, "1.0") for package in [*skipped, known])
     assert (old, nowhere, same) == (skipped[0], skipped[3], known)
     assert clean == {"name": "clean", "version": "1.0", "vulns": []}
     assert torn["vulns"] == [{"id": "CVE-1", "fix_versions": ["1.1"]}]
