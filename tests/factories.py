@@ -86,11 +86,9 @@ def tiles(n_chunks: int, rows: int = 3, *, first_row: int = 1, start: int = 0) -
     ]
 
 
-def claim(
-    session: Session, worker_id: str = "host:1:a/11", *, limit: int = 1, model: str = MODEL, slots: int = 1
-) -> list[ChunkLease]:
+def claim(session: Session, worker_id: str = "host:1:a/11", *, limit: int = 1, model: str = MODEL) -> list[ChunkLease]:
     """Leases chunks as a worker does."""
-    return ledger.claim_chunks(session, worker_id=worker_id, models=[model], lease_s=30, limit=limit, slots=slots)
+    return ledger.claim_chunks(session, worker_id=worker_id, models=[model], lease_s=30, limit=limit)
 
 
 def commit(session: Session, lease: ledger.ChunkLease) -> bool:

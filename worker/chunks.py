@@ -25,7 +25,6 @@ from core.ledger import ChunkLease, ChunkResult, StaleLease
 from core.model_directory import ModelDirectory
 from core.settings import Settings
 from core.storage import Storage
-from core.workers import live_slots
 from worker import classify, isolated, metrics, settle
 from worker.bundle import Bundle, Read
 from worker.classify import Rows, Scorer, Together
@@ -139,7 +138,6 @@ class Chunks:
                 models=[self._model.sha256],
                 lease_s=self._settings.lease_s,
                 limit=self._limit(),
-                slots=live_slots(session, self._model.sha256),
             )
             file_waits = bool(leases) and ledger.file_waits(session)
         failpoint("after-claim")

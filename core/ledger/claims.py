@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from core.ledger.leases import ChunkLease, IngestLease, Source
 from core.states import IngestState
+from core.workers import live_slots
 
 # Fair: the account that had least of late, what is being worked on included; of its jobs the one with the fewest
 # running chunks, then the one that has waited longest. So a job of one chunk waits for the claims that are being worked
@@ -93,19 +94,17 @@ def claim_chunks(
     models: Sequence[str],
     lease_s: float,
     limit: int,
-    slots: int = 1,
 ) -> list[ChunkLease]:
     """Leases up to `limit` ready chunks of the job whose turn it is, in order; ``[]`` when nothing is claimable.
 
-    A chunk that was leased before comes alone; one that killed a child too, and when its job has no other left.
-
-    Args:
-        slots: how many claim alike. With more than one they share a job's end: each holds a claim that it works on and
-            the next one, so a claim takes half a slot's share of what is left.
+    A chunk that was leased before comes alone; one that killed a child too, and when its job has no other left. Where
+    several slots have the job's model, they share its end: each holds a claim that it works on and the next one, so a
+    claim takes half a slot's share of what is left.
     """
-    share = 2 * slots if slots > 1 else 1
     candidates = session.execute(_DUE_TO_CLASSIFY, {"models": list(models), "tau": SERVED_TAU_S}).all()
     for job in candidates:
+        slots = live_slots(session, job.model_sha256)
+        share = 2 * slots if slots > 1 else 1
         for query, most in ((_LEASE_HEALTHY, limit), (_LEASE_ISOLATED, 1)):
             rows = session.execute(
                 query,

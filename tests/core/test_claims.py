@@ -8,10 +8,10 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from core import ledger
+from core import ledger, workers
 from core.db import Database
 from core.jobs import get_status
-from tests.factories import Made, claim, commit, make_cut_job, make_job
+from tests.factories import MODEL, Made, claim, commit, make_cut_job, make_job
 
 KIB_32 = 32 * 1024
 
@@ -82,7 +82,8 @@ def test_slots_share_what_is_left_of_a_job(db, slots, sizes):
     make_jobs(db, 1, 30, KIB_32)
     found = []
     with db.transaction() as session:
-        while leases := claim(session, limit=8, slots=slots):
+        workers.heartbeat(session, "host:1:a", MODEL, slots)
+        while leases := claim(session, limit=8):
             found.append(len(leases))
     assert found == sizes
 
