@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,10 +30,9 @@ class Tenant:
 def settings_of(stack: LocalStack) -> Settings:
     """The settings that name the servers of a running stack, with its secrets."""
     home, secrets = stack.home, stack.home.secrets()
-    ports = json.loads((home.root / "ports.json").read_text())
     return Settings(
-        database_url=SecretStr(Postgres(home, secrets, ports["postgres"]).url),
-        redis_url=SecretStr(Redis(home, secrets, ports["redis"]).url),
+        database_url=SecretStr(Postgres.of(home).url),
+        redis_url=SecretStr(Redis.of(home).url),
         storage_url=home.storage.as_uri(),
         secret_key=SecretStr(secrets.secret_key),
         access_token=SecretStr(secrets.access_token),

@@ -6,7 +6,6 @@ the database, since only what is stored matters to a draw.
 
 from __future__ import annotations
 
-import json
 import statistics
 import tempfile
 import time
@@ -15,7 +14,6 @@ from pathlib import Path
 import psycopg
 
 from benchmarks.stacks import NULL_MODEL, started
-from emobatch.stack.home import Home
 from emobatch.stack.postgres import DATABASE, Postgres
 
 COPIES = 1_000
@@ -36,9 +34,7 @@ def main() -> None:
         file = Path(folder) / "rows.csv"
         file.write_text("text\n" + "".join(f"text number {n}\n" for n in range(1000)))
         job = local.client.wait(local.client.create_job(file).id)
-        home = Home(local.home.root)
-        port = json.loads((home.root / "ports.json").read_text())["postgres"]
-        with psycopg.connect(Postgres(home, home.secrets(), port).admin_url, dbname=DATABASE) as connection:
+        with psycopg.connect(Postgres.of(local.home).admin_url, dbname=DATABASE) as connection:
             connection.execute(COPY)
             connection.execute("UPDATE job SET rows_ok = 1000 * %s", (COPIES,))
         for taxonomy in ("ekman", "goemotions", "sentiment"):

@@ -6,7 +6,6 @@ session is killed.
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -114,8 +113,7 @@ def local_stack(local_home: Path) -> Iterator[stack.RunningStack]:
             patch.setenv("EMOBATCH_WEBHOOK_PRIVATE", "true")
             running = until_the_end.enter_context(stack.start(local_home, quiet=True))
         home = Home(local_home)
-        ports, kept = json.loads((home.root / "ports.json").read_text()), home.secrets()
-        _forget_nothing(Postgres(home, kept, ports["postgres"]), Redis(home, kept, ports["redis"]))
+        _forget_nothing(Postgres.of(home), Redis.of(home))
         yield running
 
 
@@ -124,9 +122,7 @@ def fail_rows(local_home: Path) -> Callable[..., None]:
     """Says in the ledger of `local_stack` that rows of a finished job of one chunk failed: with its model none does."""
 
     def fail(job_id: str, *rows: int) -> None:
-        home = Home(local_home)
-        port = json.loads((home.root / "ports.json").read_text())["postgres"]
-        with psycopg.connect(Postgres(home, home.secrets(), port).admin_url, dbname=DATABASE) as connection:
+        with psycopg.connect(Postgres.of(Home(local_home)).admin_url, dbname=DATABASE) as connection:
             for row in rows:
                 connection.execute(
                     """

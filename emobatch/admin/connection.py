@@ -67,11 +67,10 @@ def _local() -> dict[str, Any]:
             f"No local stack is running in {home.root}, and DATABASE_URL is not set.",
             next_step="Start one with `emobatch up`, or set the servers' environment.",
         )
-    ports, secrets = json.loads((home.root / "ports.json").read_text()), home.secrets()
-    found = {"database_url": Postgres(home, secrets, ports["postgres"]).url, "storage_url": home.storage.as_uri()}
-    found["redis_url"] = Redis(home, secrets, ports["redis"]).url if "redis" in ports else os.environ["REDIS_URL"]
+    found = {"database_url": Postgres.of(home).url, "storage_url": home.storage.as_uri()}
+    found["redis_url"] = Redis.of(home).url if "redis" in home.remembered_ports() else os.environ["REDIS_URL"]
     made = {name: value for name, value in found.items() if not os.environ.get(name.upper())}
-    return made if os.environ.get("EMOBATCH_SECRET_KEY") else made | {"secret_key": secrets.secret_key}
+    return made if os.environ.get("EMOBATCH_SECRET_KEY") else made | {"secret_key": home.secrets().secret_key}
 
 
 def table(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:

@@ -112,17 +112,21 @@ class Home:
             _write(path, asdict(made))
         return made
 
+    def remembered_ports(self) -> dict[str, int]:
+        """The ports of last time, or of a stack that runs; none where none was chosen yet."""
+        path = self.root / "ports.json"
+        return json.loads(path.read_text()) if path.exists() else {}
+
     def ports(self, names: Iterator[str] | list[str]) -> dict[str, int]:
         """A free port of the loopback for each name: the one of last time, unless something else has taken it."""
-        path = self.root / "ports.json"
-        remembered = json.loads(path.read_text()) if path.exists() else {}
+        remembered = self.remembered_ports()
         chosen: dict[str, int] = {}
         for name in names:
             port = remembered.get(name, 0)
             while not port or port in chosen.values() or not is_free(port):
                 port = secrets.choice(PORTS)
             chosen[name] = port
-        _write(path, remembered | chosen)
+        _write(self.root / "ports.json", remembered | chosen)
         return chosen
 
     # --- who runs it, and who uses it -------------------------------------------------------------------------

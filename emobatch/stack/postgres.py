@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 from functools import cached_property
+from typing import Self
 
 from core.errors import Unavailable
 from emobatch.stack import binaries, identity
@@ -42,6 +43,11 @@ class Postgres:
         self._data = home.postgres
         self._secrets = secrets
         self._port = port
+
+    @classmethod
+    def of(cls, home: Home) -> Self:
+        """That of a stack which runs. Raises KeyError where the stack uses another's."""
+        return cls(home, home.secrets(), home.remembered_ports()["postgres"])
 
     @property
     def url(self) -> str:

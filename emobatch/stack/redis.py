@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from typing import Self
 
 from emobatch.stack import binaries
 from emobatch.stack.home import Home, Secrets, write_private
@@ -19,6 +20,11 @@ class Redis:
         self._secrets = secrets
         self._port = port
         self._config = home.run / "redis.conf"
+
+    @classmethod
+    def of(cls, home: Home) -> Self:
+        """That of a stack which runs. Raises KeyError where the stack uses another's."""
+        return cls(home, home.secrets(), home.remembered_ports()["redis"])
 
     @property
     def url(self) -> str:

@@ -3,7 +3,6 @@ the test."""
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from pathlib import Path
@@ -75,9 +74,7 @@ class Workers:
 
     def sql(self, statement: str, *values: object) -> list[tuple]:
         """Changes the ledger as no program does, for what cannot be had otherwise; the rows it returns, if it does."""
-        port = json.loads((self._home.root / "ports.json").read_text())["postgres"]
-        postgres = Postgres(self._home, self._home.secrets(), port)
-        with psycopg.connect(postgres.admin_url, dbname=DATABASE) as connection:
+        with psycopg.connect(Postgres.of(self._home).admin_url, dbname=DATABASE) as connection:
             done = connection.execute(statement, values or None)  # type: ignore[call-overload]
             return done.fetchall() if done.description else []
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import threading
 import uuid
@@ -58,8 +57,7 @@ def home(local_home, local_stack, monkeypatch) -> Home:
 
 
 def test_texts_keys_passwords_and_cookies_are_nowhere_they_should_not_be(home, local_stack, capsys):
-    ports, kept = json.loads((home.root / "ports.json").read_text()), home.secrets()
-    postgres, redis_url = Postgres(home, kept, ports["postgres"]), Redis(home, kept, ports["redis"]).url
+    postgres, redis_url = Postgres.of(home), Redis.of(home).url
     text, typed, email = (f"marked{secrets.token_hex(8)}" for _ in range(3))
     main(["admin", "add-account", "leaks"])
     account = capsys.readouterr().out.strip()
