@@ -88,7 +88,8 @@ class Mended:
             rows = [MendedRow(*row) for row in session.execute(_ROWS, asked)]
         cells = {row.row: found for run in _runs(rows) for row, found in _cells(self._storage, run)}
         for record in records:
-            record.cells = cells.get(record.row, record.cells)
+            if record.row in cells:
+                record.cells, record.data = cells[record.row], None
             yield record
 
 

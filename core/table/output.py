@@ -97,9 +97,10 @@ class OutputLayout:
 class TableWriter:
     """Turns rows into blocks of bytes in the dialect of the input.
 
-    Delimiter and line end are the input's (a comma for one column). Cells are quoted where they must be. A file whose
-    quotes are ordinary characters is written without any quoting, so that it parses back under the same dialect; an
-    added cell that holds the delimiter there (a list of labels in a file split by ``|``) has it replaced by a space.
+    Delimiter and line end are the input's (a comma for one column). Cells are quoted where they must be. A file of
+    several columns whose quotes are ordinary characters is written without any quoting, so that it parses back under
+    the same dialect; an added cell that holds the delimiter there (a list of labels in a file split by ``|``) has it
+    replaced by a space.
 
     Args:
         fmt: the input's format.
@@ -114,7 +115,8 @@ class TableWriter:
         self.encoding = fmt.encoding if encoding == "same" else codec_name(encoding)
         self._line_end = fmt.line_end
         self._delimiter = fmt.delimiter or ","
-        self._quoting = fmt.quoting
+        # What never had to be split may hold commas anywhere.
+        self._quoting = fmt.quoting or not fmt.delimiter
         self._style: Literal[0, 1] = csv.QUOTE_ALL if quote_all else csv.QUOTE_MINIMAL
         # One encoder for the whole file: a byte order mark comes once, and stateful encodings carry on.
         self._encoder = codecs.getincrementalencoder(self.encoding)("strict")
@@ -134,6 +136,45 @@ class TableWriter:
             return self._encoder.encode(self._text(rows))
         except UnicodeEncodeError:
             raise self._unencodable(rows, first_row) from None
+
+    def write_behind(
+        self, lines: Sequence[bytes], added: Sequence[Sequence[str]], *, first_row: int | None = None
+    ) -> bytes:
+        """The bytes of the next rows, which keep those they have: only the added cells are written, behind them.
+
+        Args:
+            lines: records of a file with the same format, as they stand there, in UTF-8.
+            added: cells for each, at least one.
+            first_row: as `write`.
+
+        Raises:
+            EncodingFailed: as `write`.
+        """
+        between, end = self._delimiter.encode(), self._line_end.encode()
+        behind = self._encoded(added)
+        written = b"".join(
+            [line.rstrip(b"\r\n") + between + cells + end for line, cells in zip(lines, behind, strict=True)]
+        )
+        if self.encoding == "utf-8":
+            return written
+        try:
+            return self._encoder.encode(written.decode())
+        except UnicodeEncodeError:
+            rows = [[line.decode(), *cells] for line, cells in zip(lines, added, strict=True)]
+            raise self._unencodable(rows, first_row) from None
+
+    def _encoded(self, rows: Sequence[Sequence[str]]) -> list[bytes]:
+        """Each row as UTF-8, without a line end."""
+        end = self._line_end
+        plain = end.join(map(self._delimiter.join, rows))
+        if (
+            '"' not in plain
+            and plain.count(self._delimiter) == sum(map(len, rows)) - len(rows)
+            and all(plain.count(sign) == (len(rows) - 1) * end.count(sign) for sign in "\r\n")
+        ):
+            return plain.encode().split(end.encode())
+        # Some cell must be quoted, or blanked.
+        return [self._text([row]).removesuffix(end).encode() for row in rows]
 
     def _text(self, rows: list[Sequence[str]]) -> str:
         if not self._quoting:
@@ -159,7 +200,7 @@ class TableWriter:
         join = self._delimiter.join
         return "".join(join([cell.translate(blanked) for cell in row]) + self._line_end for row in rows)
 
-    def _unencodable(self, rows: list[Sequence[str]], first_row: int | None) -> EncodingFailed:
+    def _unencodable(self, rows: Sequence[Sequence[str]], first_row: int | None) -> EncodingFailed:
         for number, row in enumerate(rows):
             for cell in row:
                 try:

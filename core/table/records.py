@@ -45,6 +45,7 @@ class Record:
         start: byte offset of its first byte in the canonical file.
         end: byte offset after its last byte, its line end included.
         cells: its cells as `csv` reads them.
+        data: its bytes in the canonical file, line end included; None: the cells come from elsewhere.
     """
 
     row: int
@@ -52,6 +53,7 @@ class Record:
     start: int
     end: int
     cells: list[str]
+    data: bytes | None = None
 
 
 class RecordReader:
@@ -150,7 +152,13 @@ class RecordReader:
                 else:
                     row = self.row
                     self.row = row + 1
-                    yield Record(row, line, start, end, cells)
+                    n_lines = taken - taken_before
+                    data = (
+                        self._lines[taken - self._n_before - 1]
+                        if n_lines == 1
+                        else b"".join(self._lines_of_record(taken, n_lines))
+                    )
+                    yield Record(row, line, start, end, cells, data)
         except UnicodeDecodeError as error:
             raise EncodingFailed(
                 f"The bytes from {error.object[error.start : error.end]!r} on are not UTF-8.",

@@ -6,10 +6,11 @@ import csv
 import io
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from core.errors import BadOption, EncodingFailed
+from core.errors import BadOption, EncodingFailed, UnclosedQuote
+from core.results.files import CsvFile
 from core.table import OutputLayout, TableWriter
 from tests.core.table.reading import read, table_format
 
@@ -94,6 +95,51 @@ def test_what_was_read_is_read_again_after_writing(text: str, line_end: str) -> 
         assert read(data, fmt).rows == [layout.row(row, added) for row in rows]
 
 
+ADDED = [("joy", "ok", ""), ("joy;sad", "x,", ""), ("", '"a" b', ""), ("", "x\r", "\ny")]
+
+
+@given(
+    text=st.text('a,"\n\r;é\x00\x0b\u2028 ', max_size=60),
+    delimiter=st.sampled_from([",", ";", ""]),
+    line_end=st.sampled_from(["\n", "\r\n", "\r"]),
+    quoting=st.booleans(),
+    added=st.sampled_from(ADDED),
+)
+@settings(max_examples=1000, deadline=None)
+def test_rows_of_the_headers_width_keep_their_bytes(text, delimiter, line_end, quoting, added) -> None:
+    fmt = table_format(delimiter=delimiter, line_end=line_end, quoting=quoting)
+    try:
+        records = read(text.encode(), fmt, 7).records
+    except UnclosedQuote:
+        assume(False)
+    assume(records)
+    layout = OutputLayout(fmt.header, taxonomy="sentiment", scores="none")
+    written = CsvFile(fmt, layout).write(records, [added] * len(records))
+    is_quoted = quoting or not delimiter
+    blanks = dict.fromkeys(map(ord, f"{delimiter}\r\n"), " ")
+    said = added if is_quoted else tuple(cell.translate(blanks) for cell in added)
+    again = table_format(5, delimiter=delimiter or ",", line_end=line_end, quoting=is_quoted)
+    assert read(written, again).rows == [layout.row(record.cells, said) for record in records]
+    if delimiter:
+        at = 0
+        for record in records:
+            own = (record.data or b"").rstrip(b"\r\n")
+            if len(record.cells) == 2:
+                at = written.index(own + delimiter.encode(), at) + len(own)
+                assert record.data in text.encode()
+
+
+def test_quotes_that_need_not_be_stay_in_rows_that_need_no_change() -> None:
+    fmt = table_format(delimiter=";")
+    records = read(b'"a";b\n"short"\n"a ""b""";"two\nlines"\na;b;"long"\n"no";end', fmt).records
+    written = CsvFile(fmt, OutputLayout(fmt.header, taxonomy="sentiment", scores="none")).write(
+        records, [("good", "ok", "")] * 5
+    )
+    assert written == (
+        b'"a";b;good;ok;\nshort;;good;ok;\n"a ""b""";"two\nlines";good;ok;\na;b;good;ok;;long\n"no";end;good;ok;\n'
+    )
+
+
 def test_dialect_of_the_input() -> None:
     fmt = table_format(delimiter=";", line_end="\r\n")
     assert TableWriter(fmt).write([["a;b", 'c"d', "e,f"], [""]]) == b'"a;b";"c""d";e,f\r\n""\r\n'
@@ -102,6 +148,11 @@ def test_dialect_of_the_input() -> None:
 def test_a_file_of_one_column_becomes_one_of_commas() -> None:
     fmt = table_format(1, delimiter="")
     assert TableWriter(fmt).write([["a, b", "joy"], ["c", "joy"]]) == b'"a, b",joy\nc,joy\n'
+
+
+def test_a_file_of_one_column_whose_quotes_are_ordinary_keeps_its_commas() -> None:
+    fmt = table_format(1, delimiter="", quoting=False)
+    assert TableWriter(fmt).write([['the 19" one, twice', "joy"]]) == b'"the 19"" one, twice",joy\n'
 
 
 def test_quotes_that_are_ordinary_characters_stay_so() -> None:
@@ -122,6 +173,9 @@ def test_a_character_that_the_encoding_lacks_names_its_row() -> None:
     writer = TableWriter(table_format(encoding="cp1252"), encoding="same")
     with pytest.raises(EncodingFailed, match="'Ж'") as caught:
         writer.write([["é", "ok"], ["Ж", "ok"]], first_row=7)
+    assert caught.value.row == 8
+    with pytest.raises(EncodingFailed, match="'Ж'") as caught:
+        writer.write_behind([b"a,b\n", "ж,Ж\n".encode().replace("ж".encode(), b"c")], [["ok"], ["ok"]], first_row=7)
     assert caught.value.row == 8
 
 
