@@ -49,6 +49,7 @@ class JobStatus:
     """`core.table.Warning_` as dicts: of the detection, then of the cutting."""
     label_counts: dict[str, dict[str, int]]
     flag_counts: dict[str, int]
+    runtimes: dict[str, int]
     """Rows by trust flag, `core.flags.WORDS`; a flag that no row has is left out."""
     rate: float | None
     eta_s: float | None
@@ -226,6 +227,7 @@ def _status(session: Session, row: Any) -> JobStatus:
         warnings=[*(row.detected or {}).get("warnings", []), *job.warnings],
         label_counts=job.label_counts,
         flag_counts=job.flag_counts,
+        runtimes=job.runtimes,
         rate=rate,
         eta_s=eta if eta is None or math.isfinite(eta) else None,
         eta_low_s=low,

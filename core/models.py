@@ -120,6 +120,8 @@ class Job(Base):
     """Top labels of the rows done so far: taxonomy → label → count."""
     flag_counts: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     """Rows done so far by trust flag (`core.flags`), read in the default taxonomy."""
+    runtimes: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    """Labelled rows by what computed their logits: library, version and precision."""
 
     ingest_state: Mapped[str] = mapped_column(server_default=IngestState.CUTTING)
     ingest_offset: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))

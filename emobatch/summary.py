@@ -94,6 +94,7 @@ def _job_pairs(job: Job, taxonomy: str) -> list[tuple[str, str]]:
         ("flags", _labels(job.fields.get("flag_counts") or {})),
         ("read as", _format(job.fields)),
         ("text", _text_column(job.fields)),
+        ("model", _model(job.fields)),
         *(("warning", warning) for warning in found),
     ]
 
@@ -130,6 +131,13 @@ def _labels(counts: Mapping[str, int]) -> str:
     said = [f"{label} {count:,}" for label, count in ordered[:TOP] if count]
     rest = sum(count for _, count in ordered[TOP:])
     return ", ".join([*said, f"others {rest:,}"] if rest else said)
+
+
+def _model(fields: Mapping[str, Any]) -> str:
+    """Which model, and what ran it; where that was more than one, for how many rows each."""
+    counts = fields.get("runtimes") or {}
+    ran = [f"{name} for {rows:,} rows" if len(counts) > 1 else name for name, rows in counts.items()]
+    return ", ".join([f"{fields['model_name']} {fields['model_version']}", *ran]) if ran else ""
 
 
 def _format(fields: Mapping[str, Any]) -> str:

@@ -108,6 +108,7 @@ def result_of(lease: ChunkLease) -> ChunkResult:
         detail={},
         label_counts={"ekman": {"joy": n}},
         flag_counts={"close": n},
+        runtime="made up",
         rows_ok=n,
         rows_skipped=0,
         rows_failed=0,

@@ -13,6 +13,8 @@ from worker.engine import Pause, Scored, go_on
 class NullScorer:
     """Scores a text by its hash. `on_text` sees each text first and may raise, as a runtime does."""
 
+    name = "null"
+
     def __init__(self, on_text: Callable[[str], None] | None = None) -> None:
         self._on_text = on_text
         self.calls: list[list[str]] = []

@@ -214,6 +214,10 @@ class JobOut(BaseModel):
     warnings: list[dict[str, Any]] = Field(description="What is odd about the file: code, message, row, line, count.")
     label_counts: dict[str, dict[str, int]] = Field(description="Top labels so far: taxonomy, label, count.")
     flag_counts: dict[str, int] = Field(description="Rows so far by trust flag, in the default taxonomy.")
+    runtimes: dict[str, int] = Field(
+        description="Labelled rows by what computed them: library, version, precision. Precisions differ in the last"
+        " digits of a score."
+    )
     rate: float | None = Field(description="Rows per second.")
     eta_s: float | None = Field(description="Seconds left, if they can be known ...")
     eta_low_s: float | None = Field(description="... and as a range:")

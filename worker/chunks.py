@@ -216,7 +216,9 @@ class Chunks:
         """Commits what is scored, together, and lets go of the leases."""
         leases = bundle.leases
         try:
-            if done := [(lease, classify.summarise(rows, self._model)) for lease, rows in scored]:
+            if scored:
+                name = self._scorer().name
+                done = [(lease, classify.summarise(rows, self._model, name)) for lease, rows in scored]
                 with _stage("commit", bundle):
                     last = self._commit_results(done, bundle.claimed)
                 if last:

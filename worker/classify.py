@@ -34,6 +34,10 @@ UNREADABLE = "the model could not read this text"
 class Scorer(Protocol):
     """What classifying needs of an engine."""
 
+    @property
+    def name(self) -> str:
+        """What computes the logits: see `worker.engine.Runtime`."""
+
     def prepare(self, texts: Sequence[str]) -> Any:
         """What `score` takes in place of texts, to save time; another thread may prepare while one scores."""
 
@@ -209,8 +213,9 @@ def _score_alone(rows: Rows, index: int, engine: Scorer) -> None:
         rows.fail(index, UNREADABLE)
 
 
-def summarise(rows: Rows, model: ModelDirectory) -> ChunkResult:
-    """What the ledger keeps of a scored chunk: logits, and what is counted from them, by label and by trust flag."""
+def summarise(rows: Rows, model: ModelDirectory, runtime: str) -> ChunkResult:
+    """What the ledger keeps of a chunk that `runtime` scored: logits, and what is counted from them, by label and by
+    trust flag."""
     done = np.array(rows.to_score, dtype=np.int64)
     top_label = np.full(len(rows.texts), -1, dtype=np.int16)
     top_score = np.zeros(len(rows.texts), dtype=np.float32)
@@ -235,6 +240,7 @@ def summarise(rows: Rows, model: ModelDirectory) -> ChunkResult:
         detail=rows.detail,
         label_counts=counts,
         flag_counts=flags.count(trust),
+        runtime=runtime,
         rows_ok=int(by_status[RowStatus.OK]),
         rows_skipped=int(by_status[RowStatus.EMPTY]),
         rows_failed=int(by_status[RowStatus.FAILED]),

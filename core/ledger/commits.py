@@ -32,6 +32,8 @@ class ChunkResult:
     detail: dict[str, Any]
     label_counts: dict[str, dict[str, int]]
     flag_counts: dict[str, int]
+    runtime: str
+    """What computed the logits."""
     rows_ok: int
     rows_skipped: int
     rows_failed: int
@@ -96,6 +98,9 @@ def commit_chunks(session: Session, done: Sequence[tuple[ChunkLease, ChunkResult
             "chunks": len(good),
             "counts": to_json(add_counts(job.label_counts, *(result.label_counts for result in results))),
             "flag_counts": to_json(_add(job.flag_counts, *(result.flag_counts for result in results))),
+            "runtimes": to_json(
+                _add(job.runtimes, *({result.runtime: result.rows_ok} for result in results if result.rows_ok))
+            ),
             "n_rows": sum(lease.n_rows for lease, _ in good),
             "tau": RATE_TAU_S,
         },
@@ -121,7 +126,7 @@ RETURNING c.chunk_no
 """)
 
 _LOCK_COUNTERS = text("""
-SELECT label_counts, flag_counts, chunks_done, chunks_total, ingest_state FROM job
+SELECT label_counts, flag_counts, runtimes, chunks_done, chunks_total, ingest_state FROM job
 WHERE id = :job_id AND state IN ('ingesting', 'running') AND deleted_at IS NULL FOR NO KEY UPDATE
 """)
 
@@ -136,6 +141,7 @@ _COUNT = text("""
 UPDATE job SET rows_ok = rows_ok + :ok, rows_skipped = rows_skipped + :skipped, rows_failed = rows_failed + :failed,
     rows_identical = rows_identical + :identical, chunks_done = chunks_done + :chunks,
     label_counts = CAST(:counts AS jsonb), flag_counts = CAST(:flag_counts AS jsonb),
+    runtimes = CAST(:runtimes AS jsonb),
     -- Bounded: exp() of what is smaller than any number is an error to Postgres, and a job may rest for days.
     rate = rate * exp(greatest(-50, least(0, extract(epoch FROM coalesce(rate_at, now()) - clock_timestamp()) / :tau)))
         + :n_rows / CAST(:tau AS real),

@@ -72,8 +72,8 @@ UPDATE result_chunk SET logits = :logits, top_label = :top_label, top_score = :t
 WHERE job_id = :parent AND chunk_no = :chunk_no
 """)
 _PARENT = text("""
-SELECT label_counts, flag_counts FROM job WHERE id = :parent AND state = 'completed_with_errors' AND deleted_at IS NULL
-FOR NO KEY UPDATE
+SELECT label_counts, flag_counts, runtimes FROM job
+WHERE id = :parent AND state = 'completed_with_errors' AND deleted_at IS NULL FOR NO KEY UPDATE
 """)
 
 
@@ -89,7 +89,7 @@ def merge(session: Session, child_id: uuid.UUID) -> bool:
     child = session.execute(
         text("""
         SELECT c.mends_job_id AS parent, c.rows_ok, c.rows_skipped, c.rows_identical, c.label_counts, c.flag_counts,
-            p.model_sha256
+            c.runtimes, p.model_sha256
         FROM job c JOIN job p ON p.id = c.mends_job_id
         WHERE c.id = :child AND p.state = 'completed_with_errors' AND p.deleted_at IS NULL
         """),
@@ -122,7 +122,8 @@ def merge(session: Session, child_id: uuid.UUID) -> bool:
         """
         UPDATE job SET rows_ok = rows_ok + :ok, rows_skipped = rows_skipped + :skipped,
             rows_failed = rows_failed - :ok - :skipped, rows_identical = rows_identical + :identical,
-            label_counts = CAST(:counts AS jsonb), flag_counts = CAST(:flag_counts AS jsonb), revision = revision + 1,
+            label_counts = CAST(:counts AS jsonb), flag_counts = CAST(:flag_counts AS jsonb),
+            runtimes = CAST(:runtimes AS jsonb), revision = revision + 1,
             state = CASE WHEN rows_failed = :ok + :skipped THEN 'completed' ELSE state END
         WHERE id = :parent
         """,
@@ -134,6 +135,7 @@ def merge(session: Session, child_id: uuid.UUID) -> bool:
             "counts": to_json(add_counts(parent.label_counts, child.label_counts)),
             # What a row's words say is known of a failed one too: it is counted once, as it is now.
             "flag_counts": to_json(dict(Counter(parent.flag_counts) + Counter(child.flag_counts) - had)),
+            "runtimes": to_json(dict(Counter(parent.runtimes) + Counter(child.runtimes))),
         },
     )
     return True

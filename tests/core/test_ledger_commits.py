@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import select, text
 
@@ -36,6 +38,19 @@ def test_chunks_are_committed_together_but_for_the_stale_ones(db):
         assert ledger.commit_chunks(session, [(again, result_of(again))]).last
     with db.transaction() as session:
         assert ledger.finish(session, made.job_id) is JobState.COMPLETED
+
+
+def test_a_job_says_what_computed_its_rows(db):
+    with db.transaction() as session:
+        made = make_cut_job(session, 3)
+    by = [{"runtime": "one"}, {"runtime": "another"}, {"runtime": "idle", "rows_ok": 0, "rows_skipped": 3}]
+    with db.transaction() as session:
+        leases = claim(session, limit=3)
+        done = [(lease, replace(result_of(lease), **more)) for lease, more in zip(leases, by, strict=True)]
+        ledger.commit_chunks(session, done[:1])
+        ledger.commit_chunks(session, done[1:])
+    with db.transaction() as session:
+        assert session.get_one(Job, made.job_id).runtimes == {"one": 3, "another": 3}
 
 
 def test_chunks_of_two_jobs_are_not_committed_together(db):

@@ -104,6 +104,7 @@ def test_fixed_rows_take_their_places_everywhere(installation, parent, delimiter
     assert (mended.rows_ok, mended.rows_skipped, mended.rows_failed) == (N - 1, 1, 0)
     assert mended.label_counts == expected.label_counts
     assert mended.flag_counts == expected.flag_counts
+    assert mended.runtimes == expected.runtimes == {"null": N - 1}
     for options in ({}, {"taxonomy": "goemotions", "scores": "all"}, {"threshold": "0.3"}):
         one, other = (opened(installation, job, **options) for job in (parent, whole))
         assert b"".join(one.csv()) == b"".join(other.csv())

@@ -173,6 +173,9 @@ class FakeApi:
             "error": None,
             "warnings": [],
             "label_counts": {"ekman": {"joy": job["rows"]}, "sentiment": {"positive": job["rows"]}},
+            "model_name": "small",
+            "model_version": "1.2.0",
+            "runtimes": {"null": job["rows"]},
             "format": {"encoding": "utf-8", "delimiter": ",", "has_header": True, "quoting": True, "compression": None},
             "text_column": {"index": 1, "name": "text", "guessed": True, "reason": "its name says so"},
         } | self.changes

@@ -75,15 +75,16 @@ def test_a_file_is_labelled_beside_itself_and_stdout_stays_empty(api, run, csv_f
     assert csv_file.read_bytes() == CSV
     (job_id,) = api.jobs
     said = ran.err.splitlines()
-    assert said[:4] == [
+    assert said[:5] == [
         "rows    2: 2 ok, 0 skipped (empty), 0 failed",
         "labels  joy 2",
         "read as utf-8, comma, header",
         "text    column 'text' (number 2), guessed because its name says so",
+        "model   small 1.2.0, null",
     ]
-    assert said[4].startswith("time    ")
-    assert said[4].endswith("2.5 s of it labelling (0.8 rows/s)")
-    assert said[5:] == [f"job     {job_id}", f"output  {csv_file.with_name('reviews.labelled.csv')}"]
+    assert said[5].startswith("time    ")
+    assert said[5].endswith("2.5 s of it labelling (0.8 rows/s)")
+    assert said[6:] == [f"job     {job_id}", f"output  {csv_file.with_name('reviews.labelled.csv')}"]
 
 
 def test_every_option_reaches_the_server(api, run, csv_file):

@@ -103,6 +103,19 @@ def test_status_of_a_failed_job_tells_the_error():
     ]
 
 
+@pytest.mark.parametrize(
+    ("runtimes", "said"),
+    [
+        ({}, []),
+        ({"one, float32": 5}, ["model   small 1.2.0, one, float32"]),
+        ({"one": 5_000, "two": 1}, ["model   small 1.2.0, one for 5,000 rows, two for 1 rows"]),
+    ],
+)
+def test_what_ran_the_model_is_told(runtimes, said):
+    lines = summary.status_lines(job(model_name="small", model_version="1.2.0", runtimes=runtimes))
+    assert [line for line in lines if line.startswith("model")] == said
+
+
 def test_labels_are_counted_the_commonest_first():
     counts = {f"label{n}": n for n in range(11)}
     (line,) = (text for text in summary.status_lines(job(label_counts={"ekman": counts})) if text.startswith("labels"))

@@ -244,6 +244,18 @@ def test_the_time_left_is_a_range_around_the_estimate(ask, installation):
     assert 0 < job["eta_low_s"] < job["eta_s"] < job["eta_high_s"]
 
 
+def test_a_job_says_what_computed_its_rows(page, ask, installation):
+    job_id = ask.upload()
+    assert "<span>null" not in page(f"/jobs/{job_id}")
+    installation.run()
+    assert "<span>null</span>" in page(f"/jobs/{job_id}")
+    with installation.db.transaction() as session:
+        session.execute(text('UPDATE job SET runtimes = \'{"one": 1200, "two": 3}\''))
+    html = page(f"/jobs/{job_id}")
+    assert "<span>one: 1,200 rows</span>" in html
+    assert "<span>two: 3 rows</span>" in html
+
+
 def test_a_waiting_job_knows_its_place(page, ask, worker_alive):
     for _ in range(2):
         ask.upload()

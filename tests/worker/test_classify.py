@@ -55,7 +55,7 @@ def test_every_row_gets_its_state_and_flags(storage, model):
     assert rows.status == [ok, empty, empty, ok, empty, ok, ok]
     assert rows.flags == [0, 0, RowFlag.RAGGED, RowFlag.RAGGED, 0, RowFlag.WINDOWED, 0]
     assert rows.detail == {"5": {"windows": 2}}
-    result = classify.summarise(rows, model)
+    result = classify.summarise(rows, model, "null")
     assert (result.rows_ok, result.rows_skipped, result.rows_failed, result.rows_identical) == (4, 3, 0, 1)
     logits = np.frombuffer(result.logits, dtype="<f2").reshape(7, 28)
     assert np.array_equal(logits[[0, 3, 5, 6]], null_logits(["good", "bad one", "long", "good"]))
@@ -69,7 +69,7 @@ def test_every_row_gets_its_state_and_flags(storage, model):
 def test_top_labels_are_those_of_the_stored_numbers(storage, model):
     rows = read(storage)
     classify.score_rows(rows, NullScorer())
-    result = classify.summarise(rows, model)
+    result = classify.summarise(rows, model, "null")
     index, score = model.taxonomy.top(model.taxonomy.scores(null_logits(["good"])))
     assert result.top_label[0] == index[0]
     assert result.top_score[0] == pytest.approx(score[0])
@@ -82,14 +82,14 @@ def test_trust_flags_are_stored_for_the_text_and_counted_with_those_of_the_logit
     classify.score_rows(rows, NullScorer())
     rows.logits[1], rows.logits[3] = -9, 9  # no trace of an emotion; every one at once
     trusting = replace(model, trust=Trust(trace=-3.0, margin=0.0001))
-    assert classify.summarise(rows, trusting).flag_counts == {
+    assert classify.summarise(rows, trusting, "null").flag_counts == {
         "no_words": 1,
         "not_english": 1,
         "unfamiliar": 1,
         "close": 1,
     }
     rows.fail(1, "no")
-    assert classify.summarise(rows, trusting).flag_counts == {"no_words": 1, "not_english": 1, "close": 1}
+    assert classify.summarise(rows, trusting, "null").flag_counts == {"no_words": 1, "not_english": 1, "close": 1}
 
 
 def test_a_text_that_raises_fails_alone(storage, model):
@@ -101,7 +101,7 @@ def test_a_text_that_raises_fails_alone(storage, model):
     classify.score_rows(rows, NullScorer(on_text))
     assert rows.status[3] == RowStatus.FAILED
     assert rows.detail["3"] == {"reason": classify.UNREADABLE}
-    result = classify.summarise(rows, model)
+    result = classify.summarise(rows, model, "null")
     assert (result.rows_ok, result.rows_failed) == (3, 1)
 
 
@@ -143,5 +143,5 @@ def test_a_chunk_without_text_needs_no_engine(storage, model):
     scorer = NullScorer()
     classify.score_rows(rows, scorer)
     assert scorer.calls == []
-    result = classify.summarise(rows, model)
+    result = classify.summarise(rows, model, "null")
     assert (result.rows_skipped, result.top_label, result.top_score) == (2, [-1, -1], [0.0, 0.0])

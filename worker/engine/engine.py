@@ -74,6 +74,11 @@ class Engine:
         self.token_budget = token_budget or runtime.token_budget
         self._tokens = Tokens(model)
 
+    @property
+    def name(self) -> str:
+        """Its runtime's."""
+        return self.runtime.name
+
     def prepare(self, texts: Sequence[str]) -> Prepared:
         """Texts tokenized beforehand, for `score`: from another thread, while it scores the ones before them."""
         place: dict[str, int] = {}

@@ -26,7 +26,8 @@ class Lanes(ABC):
     token_budget = 512
 
     def __init__(self, name: str, threads: int) -> None:
-        self.name = f"{name}, {threads} lanes"
+        self.name = name
+        self.threads = threads
         self._pool = ThreadPoolExecutor(threads, "lane")
         self._most = AHEAD * threads
 

@@ -36,7 +36,7 @@ class Runtime(Protocol):
     """A model, loaded and ready to run.
 
     Attributes:
-        name: what it is and on what, for the log.
+        name: library, version and precision, and the GPU: what a result is computed by, on however many cores.
         token_budget: the tokens of one batch with which it is fastest.
     """
 

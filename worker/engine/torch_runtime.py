@@ -55,7 +55,7 @@ class TorchRuntime:
             raise ModelDirectoryError(f"{model.weights_path} does not fit its config.json: {', '.join(wrong)}.")
         self._network = network.eval().to(self._device)
         self.token_budget = _CUDA_BUDGET if on_cuda else _CPU_BUDGET
-        where = torch.cuda.get_device_name(self._device) if on_cuda else f"CPU, {threads} threads"
+        where = torch.cuda.get_device_name(self._device) if on_cuda else "CPU"
         self.name = f"torch {torch.__version__}, {str(dtype).removeprefix('torch.')}, {where}"
 
     def run(self, batches: Iterable[NDArray[np.int64]]) -> Iterable[NDArray[np.float32]]:
