@@ -61,8 +61,7 @@ class SummaryView:
     def address(self, endpoint: str, **changes: Any) -> str:
         """An address of this job with the options in force, some of them changed."""
         kept = {"taxonomy": self.options.taxonomy, "threshold": self.options.threshold, "by": self.options.by}
-        given = {name: value for name, value in (kept | changes).items() if value not in (None, "")}
-        return url_for(endpoint, job_id=self.status.id, **given)
+        return url_for(endpoint, job_id=self.status.id, **(kept | changes))  # None is left out
 
     @property
     def column_words(self) -> list[tuple[str, str]]:

@@ -237,9 +237,8 @@ class JobView:
 
     def address(self, endpoint: str, **changes: Any) -> str:
         """An address of this job with the options in force, some of them changed."""
-        kept = self.options.model_dump(exclude_defaults=True) | changes
-        given = {name: value for name, value in kept.items() if value not in (None, "")}  # but 0
-        return url_for(endpoint, job_id=self.status.id, **given)
+        kept = self.options.model_dump(exclude_defaults=True)
+        return url_for(endpoint, job_id=self.status.id, **(kept | changes))  # None is left out
 
 
 @pages.get("/jobs/<job_id>")

@@ -135,6 +135,15 @@ def test_an_option_that_is_0_stays_in_the_address(client, page, ask, installatio
     assert "threshold=0" in page(f"/jobs/{job_id}/summary?threshold=0")
 
 
+def test_an_option_that_says_nothing_is_in_no_address(page, ask, installation):
+    job_id = ask.upload()
+    installation.run()
+    for read in (page(f"/jobs/{job_id}?label=&threshold="), page(f"/jobs/{job_id}/summary?by=&threshold=")):
+        addresses = [unescape(found) for found in re.findall(r'(?:href|hx-get)="([^"]*\?[^"]*)"', read)]
+        assert addresses
+        assert not [address for address in addresses if re.search("=(&|#|$)", address)]
+
+
 def test_a_reader_without_htmx_gets_the_whole_page(client, page, ask):
     job_id = ask.upload()
     page("/")
