@@ -43,7 +43,7 @@ from web.reading import Offered
 from web.reference import Reference
 from web.schemas import CreateOptions, parse
 from web.state import state
-from web.tables import Table, TableOptions, options_in
+from web.tables import Table, TableOptions, options_in, options_shown
 
 pages = APIBlueprint("pages", __name__, enable_openapi=False)
 
@@ -202,13 +202,13 @@ class JobView:
     colours: dict[str, str]
 
     @classmethod
-    def load(cls, job_id: str) -> JobView:
-        """Reads the job of the current request.
+    def load(cls, job_id: str, options: TableOptions | None = None) -> JobView:
+        """Reads the job of the current request, with the options in its address unless others are given.
 
         Raises:
             NotFound, BadOption: the id or an option is wrong.
         """
-        options = options_in(request.args)
+        options = options or options_in(request.args)
         account_id, asked = require_account(), as_job_id(job_id)
         with state().db.look(account_id) as db:
             status = core.jobs.get_status(db, account_id, asked)
@@ -252,7 +252,7 @@ def job(job_id: str) -> Any:
 @pages.get("/jobs/<job_id>/live")
 def live(job_id: str) -> Any:
     """The part of the page that moves. Once the job is over the browser is told to load the whole page anew."""
-    view = JobView.load(job_id)
+    view = JobView.load(job_id, options_shown(request))
     response = make_response(render_template("_live.html", view=view, status=view.status))
     if not view.status.state.active:
         response.headers["HX-Refresh"] = "true"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
 
-from flask import Flask
+from flask import Flask, Request
 from werkzeug.datastructures import MultiDict
 
 from core import flags
@@ -63,6 +64,18 @@ def options_in(given: MultiDict[str, str]) -> TableOptions:
     """
     columns = ",".join(value for value in given.getlist("columns") if value)
     return parse(TableOptions, given.to_dict() | {"columns": columns})
+
+
+def options_shown(request: Request) -> TableOptions:
+    """The options of the page that asks: for htmx those in the browser's address, where what is chosen in place stands.
+
+    Raises:
+        BadOption: naming the first that is wrong.
+    """
+    page = request.headers.get("HX-Current-URL")
+    if page is None:
+        return options_in(request.args)
+    return options_in(MultiDict(parse_qsl(urlsplit(page).query, keep_blank_values=True)))
 
 
 @dataclass(frozen=True)
