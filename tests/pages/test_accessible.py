@@ -21,9 +21,7 @@ SIDEWAYS = """() => {
     const found = root.scrollWidth > innerWidth ? [`the page: ${root.scrollWidth}`] : [];
     for (const box of document.querySelectorAll("main *")) {
         if (box.scrollWidth <= box.clientWidth) continue;
-        const scrolls = ["auto", "scroll"].includes(getComputedStyle(box).overflowX);
-        // The first rows of a file are shown as they stand in it, as many columns as there are.
-        if (scrolls && !box.querySelector(".preview-rows")) found.push(`${box.tagName} ${box.className}`);
+        if (["auto", "scroll"].includes(getComputedStyle(box).overflowX)) found.push(`${box.tagName} ${box.className}`);
     }
     return found;
 }"""

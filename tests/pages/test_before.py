@@ -167,6 +167,24 @@ def test_a_phone_shows_it_too(page, keep):
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
+@pytest.mark.parametrize("width", [390, 1280])
+def test_of_many_columns_the_one_to_be_labelled_is_in_sight(page, tmp_path, keep, width):
+    page.set_viewport_size({"width": width, "height": 1600})
+    filler = [f"https://example.org/a/path/that/goes/on/and/on/{n}" for n in range(9)]
+    head = ["id", *(f"address {n}" for n in range(9)), "comment", "owner"]
+    rows = [[str(n), *filler, f"I am so happy about number {n}", "x" * 90] for n in range(20)]
+    wide = tmp_path / "wide.csv"
+    wide.write_text("".join(",".join(row) + "\n" for row in [head, *rows]))
+    choose(page, wide)
+    expect_labels(page)
+    keep(page, f"preview-wide-{width}")
+    first = page.locator(".preview-rows tbody tr").first
+    expect(first.locator(".chosen")).to_have_text("I am so happy about number 0")
+    expect(first.locator(".chosen")).to_be_in_viewport(ratio=0.9)
+    if width < 400:
+        expect(first.locator(".emotion")).to_be_in_viewport(ratio=1)
+
+
 def test_it_is_dark_where_the_system_is(browser, local_stack, keep):
     context = browser.new_context(color_scheme="dark", viewport={"width": 1280, "height": 900})
     page = context.new_page()

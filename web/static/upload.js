@@ -151,6 +151,7 @@ async function look(item) {
     const focused = box.contains(document.activeElement) ? document.activeElement.value : null;
     box.innerHTML = html;
     htmx.process(box);
+    showChosen(box);
     if (focused !== null) box.querySelector(`[name=preview_column][value="${CSS.escape(focused)}"]`)?.focus();
     sayWhatWasFound();
     byId("looked").textContent = `${item.file.name}: ${inShort(html)}`;
@@ -159,6 +160,13 @@ async function look(item) {
   } finally {
     if (mine === turn) box.setAttribute("aria-busy", "false");
   }
+}
+
+// Of many columns the one to be labelled is in sight.
+function showChosen(box) {
+  const chosen = box.querySelector("th.chosen");
+  const scroll = box.querySelector(".rows-scroll");
+  if (chosen) scroll.scrollLeft += chosen.getBoundingClientRect().right - scroll.getBoundingClientRect().right;
 }
 
 function inShort(html) {
