@@ -177,6 +177,15 @@ def find_model(name_or_path: str | Path | None = None) -> Path:
     )
 
 
+def find_models(names: str) -> list[ModelDirectory]:
+    """The model directories that a setting names, with commas between them.
+
+    Raises:
+        ModelDirectoryError: one of them is neither a folder nor a shipped name, or is damaged.
+    """
+    return [ModelDirectory.load(find_model(name)) for name in names.split(",") if name]
+
+
 def directory_called(name: str) -> ModelDirectory | None:
     """The model directory of that name or at that path, or None where a name means something else."""
     try:

@@ -8,7 +8,7 @@ A new job may name the version it is to be labelled with: any that a living work
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -132,15 +132,20 @@ def known_models(session: Session) -> list[KnownModel]:
     ]
 
 
-def choose_model(session: Session, wanted: str, default_sha256: str) -> KnownModel:
+def choose_model(session: Session, wanted: str, own: Sequence[ModelDirectory]) -> KnownModel:
     """The version that `wanted` names (see `KnownModel.is_called`): of several the newest that can be had.
 
+    Args:
+        own: the installation's, made known here. They are taken even while no living worker holds them: jobs may wait.
+
     Raises:
-        BadOption: none is called so, or no living worker holds it. The default one is taken even then, since jobs for
-            it may wait for a worker.
+        BadOption: none is called so, or it is not the installation's own, and no living worker holds it.
     """
+    for each in own:
+        register(session, each)
+    expected = {each.sha256 for each in own}
     known = known_models(session)
-    on_hand = [model for model in known if model.workers or model.sha256 == default_sha256]
+    on_hand = [model for model in known if model.workers or model.sha256 in expected]
     for model in on_hand:
         if model.is_called(wanted):
             return model

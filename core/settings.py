@@ -45,7 +45,8 @@ class Settings(BaseSettings):
     """A model directory; by default the one that is shipped."""
     also_models: str = ""
     """More model directories, by name or path, with commas between them: the local stack runs a worker for each, and a
-    job may name one. In production a worker with another ``EMOBATCH_MODEL`` is all it takes."""
+    job may name one, also before that worker is there. In production a worker with another ``EMOBATCH_MODEL`` is all
+    it takes."""
     engine: str = "auto"
     """``auto`` (torch on CUDA, else ONNX Runtime), ``onnx``, ``torch``; ``null``: a checksum in place of the model, for
     benchmarks and fault tests. Its labels mean nothing."""

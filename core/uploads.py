@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
@@ -45,13 +45,26 @@ from core.upload_keys import upload_key
 
 
 class Uploads:
-    """Takes uploads in. One per web process."""
+    """Takes uploads in. One per web process.
 
-    def __init__(self, db: Database, storage: Storage, settings: Settings, model: ModelDirectory) -> None:
+    Args:
+        model: what jobs are labelled with that name none.
+        also: others that the installation has, or is about to have, a worker for.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        storage: Storage,
+        settings: Settings,
+        model: ModelDirectory,
+        also: Sequence[ModelDirectory] = (),
+    ) -> None:
         self._db = db
         self._storage = storage
         self._settings = settings
         self._model = model
+        self._own = (model, *also)
 
     def accept(self, account_id: uuid.UUID, request: JobRequest, blocks: Iterable[bytes]) -> Accepted:
         """Receives a file and makes its job. The caller rings afterwards.
@@ -224,10 +237,10 @@ class Uploads:
 
     def _version_for(self, session: Session, request: JobRequest) -> tuple[str, str]:
         """Version and hash of the model that a request asks for. Raises BadOption: as `registry.choose_model`."""
-        registry.register(session, self._model)
         if not request.model:
+            registry.register(session, self._model)
             return self._model.version, self._model.sha256
-        chosen = registry.choose_model(session, request.model, self._model.sha256)
+        chosen = registry.choose_model(session, request.model, self._own)
         return chosen.version, chosen.sha256
 
     def _make_job(

@@ -37,7 +37,13 @@ def has_jobs() -> bool:
 
 
 def start() -> AbstractContextManager[stack.RunningStack]:
-    """The running stack of this data directory, else one for the length of the block."""
+    """The running stack of this data directory, else one for the length of the block.
+
+    Raises:
+        BadOption: the environment names a model that is none.
+    """
+    if not is_running():
+        _check_models()
     return stack.start(quiet=True)
 
 
@@ -48,6 +54,9 @@ def serve(port: int | None, workers: int | None, also_models: Sequence[str] = ()
         port: of the web server; None: a free one.
         workers: processes that classify; None: as set in the environment.
         also_models: model directories besides the stack's own, by name or path; none: as set in the environment.
+
+    Raises:
+        BadOption: one of the models is none.
     """
     # Settings come from the environment, and the options are settings.
     also = ",".join(also_models) or None
@@ -58,7 +67,20 @@ def serve(port: int | None, workers: int | None, also_models: Sequence[str] = ()
     ):
         if value is not None:
             os.environ[name] = str(value)
+    _check_models()
     return stack.serve()
+
+
+def _check_models() -> None:
+    """Before anything starts: whoever has mistyped one would else look for it in web's log."""
+    from core.errors import BadOption
+    from core.model_directory import ModelDirectoryError, find_models
+
+    for name in ("EMOBATCH_MODEL", "EMOBATCH_ALSO_MODELS"):
+        try:
+            find_models(os.environ.get(name, ""))
+        except ModelDirectoryError as error:
+            raise BadOption(error.what, next_step=error.next_step) from error
 
 
 def data_directory() -> Path:

@@ -53,7 +53,8 @@ def sign_in_first() -> None:
 def known() -> list[KnownModel]:
     """Every model version of the installation, its own one first, then the newest."""
     with state().db.transaction(require_account()) as db:
-        registry.register(db, state().model)
+        for own in state().models:
+            registry.register(db, own)
         found = registry.known_models(db)
     return _own_first(found)
 
@@ -75,10 +76,9 @@ def again(job_id: uuid.UUID, model: str | None) -> JobStatus:
     Raises:
         BadOption, NotFound, NotReady, TooMany: as `core.registry.choose_model` and `core.reruns.label_again`.
     """
-    account_id, default = require_account(), state().model
+    account_id = require_account()
     with state().db.transaction(account_id) as db:
-        registry.register(db, default)
-        chosen = registry.choose_model(db, model or default.sha256, default.sha256)
+        chosen = registry.choose_model(db, model or state().model.sha256, state().models)
         made = reruns.label_again(db, account_id, job_id, chosen, state().settings)
         status = core.jobs.get_status(db, account_id, made)
     ring(state().ringer)

@@ -9,7 +9,7 @@ from celery import Celery
 from flask import current_app
 
 from core.db import Database
-from core.model_directory import ModelDirectory, find_model
+from core.model_directory import ModelDirectory, find_model, find_models
 from core.queue import celery_app
 from core.results import Results
 from core.settings import MIB, Settings
@@ -33,6 +33,8 @@ class State:
     storage: Storage
     model: ModelDirectory
     """What new jobs are labelled with. Only its JSON is read."""
+    models: tuple[ModelDirectory, ...]
+    """The installation's: this one, and those that the local stack runs a worker for besides."""
     uploads: Uploads
     transfers: Transfers
     """Files that come by pieces."""
@@ -63,12 +65,14 @@ class State:
         storage = open_storage(settings.storage_url)
         model = ModelDirectory.load(find_model(settings.model))
         ringer = celery_app(settings, "emobatch.web")
-        uploads = Uploads(db, storage, settings, model)
+        also = find_models(settings.also_models)
+        uploads = Uploads(db, storage, settings, model, also)
         return cls(
             settings=settings,
             db=db,
             storage=storage,
             model=model,
+            models=(model, *also),
             uploads=uploads,
             transfers=Transfers(db, storage, settings, uploads),
             results=Results(db, storage, settings.columns_mb * MIB),

@@ -30,7 +30,7 @@ def reviews() -> bytes:
 
 def again(installation: Installation, job_id: uuid.UUID, most: int = 100) -> uuid.UUID:
     with installation.web_db.transaction(installation.account_id) as session:
-        model = choose_model(session, "other-model", installation.model.sha256)
+        model = choose_model(session, "other-model", [installation.model])
         settings = installation.settings.model_copy(update={"max_active_jobs": most})
         return reruns.label_again(session, installation.account_id, job_id, model, settings)
 

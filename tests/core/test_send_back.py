@@ -321,7 +321,7 @@ def test_rows_of_other_widths_come_back_as_they_were(installation: Installation)
 def test_labelling_the_same_file_again_mends_nothing(installation, parent):
     before = installation.status(parent)
     with installation.web_db.transaction(installation.account_id) as session:
-        model = registry.choose_model(session, installation.model.sha256, installation.model.sha256)
+        model = registry.choose_model(session, installation.model.sha256, [installation.model])
         again = label_again(session, installation.account_id, parent, model, installation.settings)
     installation.run(BROKEN)
     now = installation.status(parent)

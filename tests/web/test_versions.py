@@ -6,7 +6,7 @@ import pytest
 
 from tests.fakes import NullScorer
 from tests.versions import MOVED, OtherScorer, come_alive, of_other
-from tests.web.conftest import CSV
+from tests.web.conftest import CSV, TOKEN, Asker
 
 FILE = "id,text\n" + "".join(f"{n},text {n} {MOVED}\n" for n in range(40))
 PAGE = {"Sec-Fetch-Site": "same-origin"}
@@ -43,6 +43,18 @@ def test_a_file_is_labelled_with_the_version_it_names(ask, other):
     answer = ask("POST", "/jobs", data=CSV, content_type="text/csv", query_string={"model": "nope"})
     assert (answer.status_code, answer.json["code"]) == (422, "bad_option")
     assert "other-model@9.9.9" in answer.json["next_step"]
+
+
+def test_a_model_of_the_installation_is_taken_before_its_worker_is_there(make_app, installation):
+    six = "emobatch-distilbert-6x384"
+    ask = Asker(make_app(also_models=six).test_client(), TOKEN)
+    assert [model["name"] for model in ask("GET", "/models").json["models"]] == [installation.model.name, six]
+    job_id = ask.upload(CSV, model=six)
+    again = ask("POST", f"/jobs/{ask.upload()}/again?model={six}").json["id"]
+    for waiting in (job_id, again):
+        assert ask("GET", f"/jobs/{waiting}").json["model_name"] == six
+    installation.run(NullScorer())
+    assert ask("GET", f"/jobs/{job_id}").json["rows_done"] == 0, "no worker here has that model"
 
 
 def test_the_same_file_again_and_both_compared(ask, installation, other):
