@@ -58,6 +58,7 @@ def create_app(settings: Settings | None = None) -> APIFlask:
         json_errors=False,
     )
     app.config["MAX_CONTENT_LENGTH"] = SMALL_BODY
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # a row's cells come in the file's order
     if settings.proxies:
         hops = settings.proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
