@@ -14,7 +14,7 @@ from emobatch.reviews import Form, ReviewReport, Share
 taxonomy_option = click.option("--taxonomy", metavar="NAME", help="ekman, goemotions, sentiment ... Default: ekman.")
 
 
-@click.command()
+@click.command(short_help="Show how right the labels are on this file.")
 @click.argument("job")
 @taxonomy_option
 @where_options
@@ -30,7 +30,7 @@ def check(display: Display, job: str, taxonomy: str | None, where: Where, as_jso
         click.echo("\n".join(report_lines(found)))
 
 
-@click.command()
+@click.command(short_help="Download what people said of a job's rows.")
 @click.argument("job")
 @output_option
 @click.option(

@@ -70,7 +70,7 @@ def cli(context: click.Context, debug: bool) -> None:
     context.obj = Display(Console(stderr=True))
 
 
-@cli.command("label")
+@cli.command("label", short_help="Label a CSV: same rows, same order, labels added.")
 @click.argument("file", metavar="IN.csv", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
 @click.option("-o", "--output", metavar="OUT.csv", type=FILE, help="Default: beside IN.csv; - is stdout.")
 @form_option
@@ -116,7 +116,7 @@ def label_command(
     return ExitCode.ROWS_FAILED if finished.job.rows_failed else ExitCode.DONE
 
 
-@cli.command()
+@cli.command(short_help="Show how far a job is, and how its file was read.")
 @click.argument("job")
 @where_options
 @json_option
@@ -148,7 +148,7 @@ def list_command(display: Display, limit: int, where: Where, as_json: bool) -> N
         display.say("There are older ones: raise --limit.")
 
 
-@cli.command()
+@cli.command(short_help="Download a job's result, in any taxonomy.")
 @click.argument("job")
 @output_option
 @form_option
@@ -190,7 +190,7 @@ def cancel(display: Display, job: str, where: Where) -> None:
     display.say("\n".join(summary.status_lines(found)))
 
 
-@cli.command()
+@cli.command(short_help="List model versions, and which can label now.")
 @where_options
 @json_option
 @click.pass_obj
@@ -204,7 +204,7 @@ def models(display: Display, where: Where, as_json: bool) -> None:
         click.echo("\n".join(versions.model_lines(found)))
 
 
-@cli.command()
+@cli.command(short_help="Label a job's file again with another model.")
 @click.argument("job")
 @click.option("--model", metavar="NAME[@VERSION]", help="Default: the server's.")
 @where_options
@@ -220,7 +220,7 @@ def again(display: Display, job: str, model: str | None, where: Where, as_json: 
         click.echo("\n".join(summary.status_lines(found)))
 
 
-@cli.command()
+@cli.command(short_help="Compare two jobs of one file.")
 @click.argument("before")
 @click.argument("after")
 @click.option("--taxonomy", type=click.Choice(["ekman", "goemotions", "sentiment"]), help="Default: ekman.")

@@ -22,7 +22,7 @@ from emobatch.rows import Row, RowFilter, table_of, write_csv, write_jsonl
 LIMIT = 20
 
 
-@click.command("rows")
+@click.command("rows", short_help="Show rows of a job by label, score or word.")
 @click.argument("job")
 @click.option("--label", help="Only rows whose top label this is, e.g. anger.")
 @click.option("--listed", metavar="LABEL", help="Only rows of which this label is said: at or over its threshold.")

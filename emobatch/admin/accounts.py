@@ -62,7 +62,7 @@ def list_users(account: uuid.UUID, as_json: bool) -> None:
     table([{name: value for name, value in row.items() if name != "account_id"} for row in rows], as_json)
 
 
-@click.command("add-user")
+@click.command("add-user", short_help="Add somebody who signs in with a password.")
 @click.argument("email")
 @ACCOUNT
 @click.option("--role", type=click.Choice([str(role) for role in Role]), default="member", show_default=True)
@@ -88,7 +88,7 @@ def set_password(email: str, password_stdin: bool) -> None:
     _tell(password, password_stdin)
 
 
-@click.command("disable-user")
+@click.command("disable-user", short_help="Shut a user out, and the keys that they made.")
 @click.argument("email")
 def disable_user(email: str) -> None:
     """Shut a user out: sign-in, sessions, and the keys that they made."""

@@ -25,7 +25,7 @@ ORDER BY created_at DESC, id LIMIT :limit
 """)
 
 
-@click.command("jobs")
+@click.command("jobs", short_help="List jobs of all accounts, newest first.")
 @click.option("--state", type=click.Choice([str(state) for state in JobState]), help="Only those.")
 @click.option("--account", type=click.UUID, help="Only those of this account.")
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True)

@@ -11,7 +11,7 @@ from emobatch.admin.connection import installation, table
 from emobatch.options import json_option
 
 
-@click.command("retention")
+@click.command("retention", short_help="List finished jobs that still have their data.")
 @click.option("--older-than", "days", type=click.IntRange(0), required=True, metavar="DAYS", help="Since their end.")
 @click.option("--yes", is_flag=True, help="Let them expire: files and results go for good. Without it they are listed.")
 @json_option

@@ -275,6 +275,13 @@ def job_id(api, run, csv_file) -> str:
     return "4f0c"
 
 
+@pytest.mark.parametrize("group", [(), ("admin",), ("webhooks",)])
+def test_what_a_command_is_for_stands_on_one_line(run, group):
+    commands = run(*group, "--help").out.decode().partition("Commands:\n")[2].splitlines()
+    assert len(commands) > 5
+    assert [line for line in commands if line.endswith("...") or len(line) > 79 or not line.startswith("  ")] == []
+
+
 def test_status_goes_to_stdout(run, job_id):
     ran = run("status", job_id)
     assert (ran.code, ran.err) == (0, "")
