@@ -48,6 +48,11 @@ class CheckResult:
     sample: bytes = b""
     source: str = CSV
 
+    @property
+    def first_bad_in_sample(self) -> int:
+        """Offset in `sample` of the first byte that is not UTF-8; 0 if there is none."""
+        return min(self.first_bad_byte or 0, _SAMPLE_BEFORE)
+
 
 class StreamCheck:
     """Fed with an upload block by block, in constant memory.

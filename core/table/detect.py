@@ -52,7 +52,7 @@ def detect(source: BinarySource, check: CheckResult, overrides: Overrides) -> Fo
     Raises:
         NotText: an image, an archive …
         NoRows: nothing, or nothing but a header.
-        EncodingFailed: not the encoding that the user or the file's byte order mark names; or UTF-8 but for some bytes.
+        EncodingFailed: not the encoding that the user or the file's byte order mark names; or none known.
         RecordTooLong: the first record does not end.
         UploadDamaged: broken gzip.
     """

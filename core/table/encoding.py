@@ -1,5 +1,7 @@
 """Which encoding a file is in: by its byte order mark, else UTF-8 if all of it is, else a guess that is said aloud.
 
+A file that is UTF-8 but for a few bytes is read as that, and these bytes as what they most often are: see `mixed`.
+
 A wrong guess gives no error, only wrong letters, so it always comes with a warning that shows some of them. Once
 chosen, the encoding is kept: a later byte that it does not allow is an error, never a reason to guess again.
 """
@@ -17,6 +19,7 @@ import chardet
 from core.errors import EncodingFailed
 from core.table.check import CheckResult
 from core.table.head import Head
+from core.table.mixed import UTF8_OR_CP1252
 from core.table.utf16 import utf16_without_bom
 from core.table.warning import Warning_
 
@@ -83,13 +86,13 @@ def find_encoding(head: Head, check: CheckResult, override: str | None) -> Found
         override: the user's word, a Python codec name.
 
     Raises:
-        EncodingFailed: the encoding given does not fit, or the file is UTF-8 except for some bytes.
+        EncodingFailed: the encoding given does not fit, or none was recognised.
     """
     marked = next((name for bom, name in _BOMS if head.data.startswith(bom)), None)
     if override is not None:
         return Found(_overridden(override, marked, head, check))
     if marked == "utf-8-sig" and not check.utf8_valid:
-        raise _damaged_utf8(check)
+        return _mixed(check)
     if marked is not None:
         return Found(marked)
     unmarked = utf16_without_bom(head.data)
@@ -100,7 +103,7 @@ def find_encoding(head: Head, check: CheckResult, override: str | None) -> Found
             return Found("iso2022_jp_2", (_guessed("iso2022_jp_2", "Japanese, ISO-2022-JP", "", 1),))
         return Found("utf-8")
     if _is_mostly_utf8(head.data + check.sample):
-        raise _damaged_utf8(check)
+        return _mixed(check)
     sample = _telling_lines(head, check)
     encoding = _guess(sample, head)
     warning = _guessed(encoding, _CANDIDATES[encoding][0], _excerpt(sample, encoding), check.first_bad_line)
@@ -140,12 +143,16 @@ def _is_mostly_utf8(data: bytes) -> bool:
     return good >= 4 and good > 3 * bad
 
 
-def _damaged_utf8(check: CheckResult) -> EncodingFailed:
-    return EncodingFailed(
-        f"The file is UTF-8, except for some bytes of which byte {check.first_bad_byte:,} of its text is the first.",
+def _mixed(check: CheckResult) -> Found:
+    text = check.sample.decode(UTF8_OR_CP1252)
+    at = len(check.sample[: check.first_bad_in_sample].decode(UTF8_OR_CP1252))
+    warning = Warning_(
+        "encoding_mixed",
+        "The file is UTF-8 except for some bytes, the first in this line. Each was read as the letter it is in"
+        f' Windows-1252: "{_around(text, at)}". If that is wrong, correct these places.',
         line=check.first_bad_line,
-        next_step="Correct that place, or name an encoding such as cp1252 to have every byte taken as a letter.",
     )
+    return Found(UTF8_OR_CP1252, (warning,))
 
 
 def _telling_lines(head: Head, check: CheckResult) -> bytes:
@@ -201,6 +208,10 @@ def _excerpt(sample: bytes, encoding: str) -> str:
     """Some letters around the first that is not ASCII, as they are read now."""
     text = sample.decode(encoding, "replace")
     at = next((position for position, character in enumerate(text) if character > "\x7f"), 0)
+    return _around(text, at)
+
+
+def _around(text: str, at: int) -> str:
     return " ".join(text[max(at - 12, 0) : at + 20].split())
 
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
+from contextlib import suppress
+from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core.errors import BadOption, EncodingFailed
 from core.table import Overrides
+from core.table.mixed import UTF8_OR_CP1252
 from tests.core.table.reading import format_of, read_upload
 
 REVIEWS = {
@@ -112,18 +118,48 @@ def test_a_byte_that_cp1252_lacks_makes_it_another() -> None:
 
 
 DAMAGED = {
-    "a byte in UTF-8": "id,text\n1,é è à ç\n2,fi".encode() + b"\xffne\n",
-    "a cut character": "id,text\n1,«Größe»\n2,schö".encode()[:-1] + b"\n3,fine\n",
-    "a byte after a UTF-8 mark": b"\xef\xbb\xbfid,text\n1,fine\n2,\xe9\n",
+    "a byte in UTF-8": ("id,text\n1,é è à ç\n2,fi".encode() + b"\xffne\n", ["é è à ç", "fiÿne"], "é è à ç 2,fiÿne"),
+    "a cut character": (
+        "id,text\n1,«Größe»\n2,schö".encode()[:-1] + b"\n3,fine\n",
+        ["«Größe»", "schÃ", "fine"],
+        "Größe» 2,schÃ 3,fine",
+    ),
+    "a byte after a UTF-8 mark": (b"\xef\xbb\xbfid,text\n1,fine\n2,\x80\n", ["fine", "€"], "xt 1,fine 2,€"),
+    "a byte far down": (
+        b"id,text\n1," + 400_000 * "ü".encode() + b"\n2,\x93well\x94\n",
+        [400_000 * "ü", "“well”"],
+        "üüüüüüüüü 2,“well”",
+    ),
 }
 
 
-@pytest.mark.parametrize("data", DAMAGED.values(), ids=DAMAGED)
-def test_utf8_with_a_few_wrong_bytes_is_not_taken_for_something_else(data: bytes) -> None:
-    with pytest.raises(EncodingFailed) as caught:
-        format_of(data)
-    assert caught.value.line == 3
+@pytest.mark.parametrize(("data", "rows", "shown"), DAMAGED.values(), ids=DAMAGED)
+def test_utf8_with_a_few_wrong_bytes_keeps_its_other_letters(data: bytes, rows: list[str], shown: str) -> None:
+    table = read_upload(data)
+    assert [row[1] for row in table.rows] == rows
+    (warning,) = table.fmt.warnings
+    assert (warning.code, warning.line) == ("encoding_mixed", 3)
+    assert f'"{shown}"' in warning.message
     assert format_of(data, encoding="latin-1").encoding == "iso8859-1"
+
+
+@given(data=st.binary(max_size=60), cuts=st.lists(st.integers(0, 60), max_size=4).map(sorted))
+def test_mixed_reads_every_byte_however_it_is_cut(data: bytes, cuts: list[int]) -> None:
+    whole = data.decode(UTF8_OR_CP1252)
+    decoder = codecs.getincrementaldecoder(UTF8_OR_CP1252)("strict")
+    pieces = [data[start:stop] for start, stop in pairwise([0, *cuts, 60])]
+    assert "".join(map(decoder.decode, pieces)) + decoder.decode(b"", True) == whole
+    assert whole.encode(UTF8_OR_CP1252).decode() == whole
+    with suppress(UnicodeDecodeError):
+        assert whole == data.decode()
+    at = data.find(b"\xff")
+    if at >= 0:
+        assert whole == data[:at].decode(UTF8_OR_CP1252) + "ÿ" + data[at + 1 :].decode(UTF8_OR_CP1252)
+
+
+def test_mixed_can_be_named() -> None:
+    table = read_upload(b"id,text\n1,caf\xe9\x81\n", encoding="UTF_8-or-CP1252")
+    assert table.rows == [["1", "café\x81"]]
 
 
 def test_an_override_wins() -> None:
