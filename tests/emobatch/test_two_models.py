@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -77,9 +78,10 @@ def test_each_job_is_labelled_by_the_model_it_names(up, run: Run, tmp_path: Path
     assert len(six) == len(own) == 300
     assert six != own
     assert sum(a == b for (a, _), (b, _) in zip(six, own, strict=True)) > 200, "two models of the same labels"
-    models = run("models").stdout
+    give_up = time.monotonic() + 60
+    while "only read" in (models := run("models").stdout):  # a starved worker was silent for a while
+        assert time.monotonic() < give_up, models
     assert SIX in models
-    assert "only read" not in models
 
 
 def test_a_model_that_is_not_there_is_told_before_anything_starts(run: Run, home: Home):
