@@ -18,7 +18,7 @@ import psycopg
 from psycopg.abc import PQGen
 from psycopg.rows import namedtuple_row
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import DBAPIError, InvalidatePoolError, OperationalError
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -116,28 +116,19 @@ class Database:
         Raises:
             Unavailable: as `transaction`.
         """
-        with self._outages_told(), self._open.track_inprogress(), self._driver() as driver:
-            return driver.cursor(row_factory=namedtuple_row).execute(statement, parameters or None).fetchone()
-
-    @contextmanager
-    def _driver(self) -> Iterator[ImpatientConnection]:
-        """A pooled connection as psycopg knows it, in autocommit; its errors are SQLAlchemy's."""
-        pooled = None
-        try:
+        with self._outages_told(), self._open.track_inprogress():
             pooled = self.engine.raw_connection()
-            driver = cast(ImpatientConnection, pooled.driver_connection)
-            driver.autocommit = True
-            yield driver
-            driver.autocommit = False
-        except BaseException as error:
-            if pooled:
+            try:
+                driver = cast(ImpatientConnection, pooled.driver_connection)
+                driver.autocommit = True
+                found = driver.cursor(row_factory=namedtuple_row).execute(statement, parameters or None).fetchone()
+                driver.autocommit = False
+            except BaseException as error:
                 pooled.invalidate(error)  # whoever came next would be in autocommit too
-            if isinstance(error, psycopg.Error):
-                raise OperationalError(None, None, error) from error
-            raise
-        finally:
-            if pooled:
+                raise
+            finally:
                 pooled.close()
+            return found
 
     @contextmanager
     def look(self, account_id: uuid.UUID) -> Iterator[Session]:
@@ -161,7 +152,7 @@ class Database:
         except PoolTimeout:
             metrics.DB_POOL_TIMEOUTS.labels(self._role).inc()
             raise
-        except DBAPIError as error:
+        except (DBAPIError, psycopg.Error) as error:
             if is_outage(error):
                 metrics.DB_OUTAGES.labels(self._role).inc()
                 raise Unavailable("The database does not answer.", next_step="Try again in a few seconds.") from error
@@ -199,7 +190,7 @@ def _send(connection: Connection, statements: str) -> None:
     except psycopg.Error as error:
         if driver.closed:
             connection.invalidate(error)
-        raise OperationalError(statements, None, error, connection_invalidated=driver.closed) from error
+        raise
 
 
 def _ping_after_a_rest(engine: Engine) -> None:
@@ -257,11 +248,12 @@ def _impatient(engine: Engine, patience_s: float) -> None:
 _OUTAGE_STATES = ("08", "57P", "53", "55P03", "57014", "25P03")
 
 
-def is_outage(error: DBAPIError) -> bool:
-    """Whether an error means "Postgres is away or overloaded", as opposed to a fault of ours."""
-    if error.connection_invalidated:
+def is_outage(error: DBAPIError | psycopg.Error) -> bool:
+    """Whether SQLAlchemy's error, or psycopg's own, means "Postgres is away or overloaded", not a fault of ours."""
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
-    state = getattr(error.orig, "sqlstate", None)
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    state = getattr(cause, "sqlstate", None)
     if state is None:  # psycopg raises OperationalError without a state when there was no server to give one
-        return type(error.orig).__name__ in ("OperationalError", "ConnectionTimeout", "PoolTimeout")
+        return type(cause).__name__ in ("OperationalError", "ConnectionTimeout", "PoolTimeout")
     return state.startswith(_OUTAGE_STATES)

@@ -12,11 +12,9 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-import psycopg
 from numpy.typing import NDArray
 
 from core.db import Database
-from core.errors import Unavailable
 from core.figures import columns, kept, scoring
 from core.figures.columns import Column, ColumnCodes
 from core.figures.kept import Arrays, Kept
@@ -115,12 +113,9 @@ class Counting:
         with self._db.transaction(self._source.account_id) as session:
             connection = session.connection().connection.driver_connection
             # In Postgres' binary form: as text every byte would come as two, and be put together again.
-            try:
-                with connection.cursor(binary=True) as cursor:  # type: ignore[union-attr]
-                    cursor.execute(_LOGITS, (self._source.job_id, next_chunk, CHUNKS_PER_READ))
-                    return cursor.fetchall()
-            except psycopg.OperationalError as error:
-                raise Unavailable("The database does not answer.", next_step="Try again in a few seconds.") from error
+            with connection.cursor(binary=True) as cursor:  # type: ignore[union-attr]
+                cursor.execute(_LOGITS, (self._source.job_id, next_chunk, CHUNKS_PER_READ))
+                return cursor.fetchall()
 
     def _load(self, key: str) -> Kept | None:
         with self._db.transaction(self._source.account_id) as session:

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import closing
 
+import psycopg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import InternalError, ProgrammingError
@@ -104,6 +105,14 @@ def test_a_server_that_is_away_is_an_outage(ask, one: Database, other: Database,
     with pytest.raises(Unavailable):
         ask(one)
     assert backend(one)
+
+
+def test_a_mistake_in_a_statement_is_no_outage(one: Database):
+    with pytest.raises(psycopg.errors.UndefinedTable):
+        one.glance("SELECT * FROM nothing_like_it")
+    with pytest.raises(psycopg.errors.InvalidTextRepresentation), one.look(uuid.uuid4()) as session:
+        core.db._send(session.connection(), "SELECT 'x'::int")
+    assert one.glance(STATE)[1:] == ("", False)
 
 
 def test_an_interrupted_glance_leaves_no_connection_in_autocommit(one: Database, monkeypatch):
