@@ -1,6 +1,6 @@
 """Every command in the documents is run, or, where it takes a GPU, Docker, root or hours, checked.
 
-Run are those of the client and of curl, one after another on a real local stack, in a folder with ``reviews.csv``.
+Run are those of the client and of curl, one after another on a real local stack, in a folder with the files they name.
 `emobatch up` and `make` are what CI itself does first.
 """
 
@@ -86,6 +86,7 @@ def ground(local_stack: stack.RunningStack, local_home: Path, tmp_path_factory: 
     folder = tmp_path_factory.mktemp("reader")
     lines = (ROOT / "examples" / "reviews.csv").read_text().splitlines(keepends=True)
     (folder / "reviews.csv").write_text("".join(lines[:20]).replace("text", "body", 1))
+    (folder / "survey.csv").write_bytes("Nr;Antwort\n1;Schön, danke\n2;Leider nicht gut\n".encode("cp1252"))
     programs = folder / ".bin"
     programs.mkdir()
     for name, line in {
@@ -118,5 +119,6 @@ def test_a_command_works(command, ground):
     if "curl" in command.text and not shutil.which("curl"):
         pytest.skip("needs curl")
     text = command.text.replace(" JOB", " $JOB")
-    ran = subprocess.run(["sh", "-c", text], cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+    shell = ["bash", "-o", "pipefail", "-c", text]  # what comes before a pipe must work, too
+    ran = subprocess.run(shell, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
     assert ran.returncode == 0, f"{command}\n{ran.stdout[-2000:]}\n{ran.stderr[-2000:]}"
