@@ -183,7 +183,7 @@ def find_models(names: str) -> list[ModelDirectory]:
     Raises:
         ModelDirectoryError: one of them is neither a folder nor a shipped name, or is damaged.
     """
-    return [ModelDirectory.load(find_model(name)) for name in names.split(",") if name]
+    return [ModelDirectory.load(find_model(name)) for name in map(str.strip, names.split(",")) if name]
 
 
 def directory_called(name: str) -> ModelDirectory | None:

@@ -93,7 +93,7 @@ def _web(settings: Settings) -> Program:
 
 def _workers(settings: Settings, stack_id: str) -> list[Program]:
     """One for the stack's own model, and one for each of the others."""
-    others = [model for model in settings.also_models.split(",") if model]
+    others = [_anywhere(model) for model in settings.also_models.split(",") if model]
     return [
         _worker(settings, stack_id, "worker"),
         *(

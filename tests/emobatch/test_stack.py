@@ -221,11 +221,11 @@ def test_supervisord_reads_every_path_as_we_wrote_it(odd_home, monkeypatch):
 
 def test_every_other_model_has_a_worker_of_its_own(monkeypatch):
     away = dict.fromkeys(("database_url", "redis_url", "storage_url"), "unused")
-    (web, own, *others) = programs.EMOBATCH.programs(Settings(**away, also_models="six-layers,/m/mine"), "id")
+    (web, own, *others) = programs.EMOBATCH.programs(Settings(**away, also_models="six-layers, ./mine"), "id")
     assert (web.name, own.name, own.environment) == ("web", "worker", {})
     assert [(each.name, each.environment) for each in others] == [
         ("worker-2", {"EMOBATCH_MODEL": "six-layers"}),
-        ("worker-3", {"EMOBATCH_MODEL": "/m/mine"}),
+        ("worker-3", {"EMOBATCH_MODEL": str(Path.cwd() / "mine")}),
     ]
     assert len({each.command for each in (own, *others)}) == 3, "Celery tells workers apart by their names"
     monkeypatch.setenv("EMOBATCH_ALSO_MODELS", "six-layers,./mine")

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,7 @@ from emobatch.stack.home import Home
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "reviews.csv"
 SIX = "emobatch-distilbert-6x384"
+EMOBATCH = (sys.executable, "-m", "emobatch.cli")
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -34,29 +36,35 @@ def home(tmp_path: Path, issued) -> Iterator[Home]:
 
 
 @pytest.fixture
-def run(home: Home, tmp_path: Path) -> Run:
-    """Runs a command line in a folder of its own, as a user does."""
+def command(home: Home, tmp_path: Path) -> dict[str, Any]:
+    """How a user types one: in a folder of their own, where the other model lies."""
+    (tmp_path / "six").symlink_to(find_model(SIX))
     environment = os.environ | {"EMOBATCH_HOME": str(home.root), "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
-
-    def run(*words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "emobatch.cli", *words]
-        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
-
-    return run
+    return {"cwd": tmp_path, "env": environment, "text": True}
 
 
 @pytest.fixture
-def up(home: Home, run: Run) -> Iterator[None]:
-    command = [sys.executable, "-m", "emobatch.cli", "up", "--also-model", SIX]
-    environment = os.environ | {"EMOBATCH_HOME": str(home.root), "PYTHONPATH": str(ROOT)}
+def run(command: dict[str, Any]) -> Run:
+    return lambda *words: subprocess.run([*EMOBATCH, *words], capture_output=True, timeout=120, **command)
+
+
+@pytest.fixture
+def up(command: dict[str, Any]) -> Iterator[None]:
     started = subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True
+        [*EMOBATCH, "up", "--also-model", "./six"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        **command,
     )
-    assert started.stdout
-    assert started.stdout.readline().startswith("emobatch is ready: ")
-    yield
-    os.killpg(started.pid, signal.SIGINT)
-    assert started.wait(90) == 0
+    try:
+        assert started.stdout
+        assert started.stdout.readline().startswith("emobatch is ready: ")
+        yield
+    finally:
+        os.killpg(started.pid, signal.SIGINT)
+        ended = started.wait(90)
+    assert ended == 0
 
 
 def scores(path: Path) -> list[tuple[str, str]]:
