@@ -183,6 +183,8 @@ def test_of_many_columns_the_one_to_be_labelled_is_in_sight(page, tmp_path, keep
     expect(first.locator(".chosen")).to_be_in_viewport(ratio=0.9)
     if width < 400:
         expect(first.locator(".emotion")).to_be_in_viewport(ratio=1)
+        top = {name: first.locator(name).bounding_box()["y"] for name in (".emotion", ".chosen", "[data-says=id]")}
+        assert sorted(top, key=top.__getitem__) == list(top), "label and text before the rest"
 
 
 def test_it_is_dark_where_the_system_is(browser, local_stack, keep):

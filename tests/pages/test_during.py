@@ -73,6 +73,7 @@ def test_rows_done_so_far_are_downloaded_while_it_runs(page, workers, tmp_path):
 
 def test_labels_chosen_in_place_stay_while_it_runs(page, workers, tmp_path):
     send(page, long_file(tmp_path / "chosen.csv"))
+    job_id = page.url.split("/")[-1]
     job = page.url.replace("/jobs/", "/api/v1/jobs/")
     while not page.request.get(job).json()["rows_done"]:
         page.wait_for_timeout(10)
@@ -81,11 +82,11 @@ def test_labels_chosen_in_place_stay_while_it_runs(page, workers, tmp_path):
     page.select_option("select[name=taxonomy]", "sentiment")
     expect(page.locator("#bars")).to_contain_text("positive")
     with page.expect_response(lambda found: "/live" in found.url and found.status == 200, timeout=20_000):
-        workers.sql("UPDATE job SET rows_total = rows_total + 1 WHERE id = %s", page.url.split("/")[-1].split("?")[0])
-    with page.expect_response(lambda found: "/live" in found.url, timeout=20_000):
+        workers.sql("UPDATE job SET rows_total = rows_total + 1 WHERE id = %s", job_id)
+    with page.expect_response(lambda found: "/live" in found.url, timeout=20_000):  # by now the one before is shown
         pass
     expect(page.locator("#bars")).to_contain_text("positive")
-    workers.sql("UPDATE job SET rows_total = rows_total - 1 WHERE id = %s", page.url.split("/")[-1].split("?")[0])
+    workers.sql("UPDATE job SET rows_total = rows_total - 1 WHERE id = %s", job_id)
     workers.release()
     page.get_by_role("button", name="Cancel").click()
 
