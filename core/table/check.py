@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from core.errors import LimitExceeded
 from core.table.format import CONTAINERS, CSV
 from core.table.lines import LineCounter
+from core.table.mixed import NOT_IN_CP1252
 from core.table.nottext import TELLING_BYTES, kind_of
 from core.table.unpack import MAGIC, Unpacker
 
@@ -35,6 +36,7 @@ class CheckResult:
         first_bad_byte: offset in the unpacked text of the first byte that is not UTF-8.
         first_bad_line: the file line it stands in, from 1.
         sample: up to 64 KiB of text around that byte, for the encoding to be guessed from; empty if there is none.
+        fits_cp1252: whether every byte of the text is one that Windows-1252 has.
         source: what the file is: one of `core.table.format.SOURCES`.
     """
 
@@ -46,6 +48,7 @@ class CheckResult:
     first_bad_byte: int | None = None
     first_bad_line: int | None = None
     sample: bytes = b""
+    fits_cp1252: bool = True
     source: str = CSV
 
     @property
@@ -122,6 +125,7 @@ class StreamCheck:
             first_bad_byte=utf8.bad_byte,
             first_bad_line=utf8.bad_line,
             sample=utf8.sample,
+            fits_cp1252=utf8.fits_cp1252,
             source=self._source or CSV,
         )
 
@@ -160,12 +164,14 @@ class _Utf8Check:
         self.bad_byte: int | None = None
         self.bad_line: int | None = None
         self.sample = b""
+        self.fits_cp1252 = True
         self._rest = b""  # the first bytes of a character whose other bytes are in the next block
         self._lines = LineCounter()
         self._before = b""
 
     def feed(self, block: bytes) -> None:
         self.seen += len(block)
+        self.fits_cp1252 = self.fits_cp1252 and not any(byte in block for byte in NOT_IN_CP1252)
         if self.bad_byte is not None:
             self.sample += block[: _SAMPLE_BYTES - len(self.sample)]
             return

@@ -1,6 +1,7 @@
 """Which encoding a file is in: by its byte order mark, else UTF-8 if all of it is, else a guess that is said aloud.
 
 A file that is UTF-8 but for a few bytes is read as that, and these bytes as what they most often are: see `mixed`.
+So is one in Windows-1252 with bytes that this has not: somebody pasted UTF-8 into it.
 
 A wrong guess gives no error, only wrong letters, so it always comes with a warning that shows some of them. Once
 chosen, the encoding is kept: a later byte that it does not allow is an error, never a reason to guess again.
@@ -19,7 +20,7 @@ import chardet
 from core.errors import EncodingFailed
 from core.table.check import CheckResult
 from core.table.head import Head
-from core.table.mixed import UTF8_OR_CP1252
+from core.table.mixed import NOT_IN_CP1252, UTF8_OR_CP1252
 from core.table.utf16 import utf16_without_bom
 from core.table.warning import Warning_
 
@@ -105,8 +106,11 @@ def find_encoding(head: Head, check: CheckResult, override: str | None) -> Found
     if _is_mostly_utf8(head.data + check.sample):
         return _mixed(check)
     sample = _telling_lines(head, check)
-    encoding = _guess(sample, head)
-    warning = _guessed(encoding, _CANDIDATES[encoding][0], _excerpt(sample, encoding), check.first_bad_line)
+    encoding = "cp1252" if _is_pasted_into(sample) else _guess(sample, head)
+    meaning = _CANDIDATES[encoding][0]
+    if encoding == "cp1252" and not check.fits_cp1252:
+        encoding = UTF8_OR_CP1252
+    warning = _guessed(encoding, meaning, _excerpt(sample, encoding), check.first_bad_line)
     return Found(encoding, (warning,))
 
 
@@ -186,6 +190,13 @@ def _guess(sample: bytes, head: Head) -> str:
         "The file is not UTF-8, and its encoding was not recognised.",
         next_step="Save it as UTF-8, or name its encoding.",
     )
+
+
+def _is_pasted_into(sample: bytes) -> bool:
+    """Whether there are bytes that Windows-1252 lacks, each of them within a UTF-8 sequence."""
+    text = sample.decode(UTF8_OR_CP1252)
+    others = [byte for byte in NOT_IN_CP1252 if byte in sample]
+    return bool(others) and not any(byte.decode("latin-1") in text for byte in others)
 
 
 def _weight(sample: bytes, encoding: str) -> float:

@@ -13,9 +13,12 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 UTF8_OR_CP1252 = "utf-8-or-cp1252"
+NOT_IN_CP1252 = tuple(bytes([byte]) for byte in (0x81, 0x8D, 0x8F, 0x90, 0x9D))
+"""The bytes that Windows-1252 lacks. Here they are the control characters they are in Latin-1, as in the Encoding
+Standard of the WHATWG."""
+
 _HANDLER = "emobatch.cp1252"
 
-# The five bytes that Windows-1252 lacks are the control characters they are in Latin-1, as in the Encoding Standard.
 _LETTERS = [bytes([byte]).decode("cp1252", "replace").replace("\ufffd", chr(byte)) for byte in range(256)]
 
 

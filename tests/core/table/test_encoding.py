@@ -157,6 +157,17 @@ def test_mixed_reads_every_byte_however_it_is_cut(data: bytes, cuts: list[int]) 
         assert whole == data[:at].decode(UTF8_OR_CP1252) + "ÿ" + data[at + 1 :].decode(UTF8_OR_CP1252)
 
 
+@pytest.mark.parametrize("far", [0, 3_000_000])
+def test_western_letters_with_utf8_pasted_in_are_both_read(far: int) -> None:
+    rows = "1,très agréable, déjà vu à Noël\n2,“pasted”\n3,fin\n".replace(", ", " ").splitlines(keepends=True)
+    data = b"id,text\n" + rows[0].encode("cp1252") + b"9,plain\n" * (far // 8) + rows[1].encode() + rows[2].encode()
+    table = read_upload(data)
+    assert table.fmt.encoding == UTF8_OR_CP1252
+    assert (table.rows[0][1], table.rows[-2][1]) == ("très agréable déjà vu à Noël", "“pasted”")
+    assert table.codes == {"encoding_guessed"}
+    assert format_of(b"id,text\n" + rows[0].encode("cp1252") * 9).encoding == "cp1252"
+
+
 def test_mixed_can_be_named() -> None:
     table = read_upload(b"id,text\n1,caf\xe9\x81\n", encoding="UTF_8-or-CP1252")
     assert table.rows == [["1", "café\x81"]]
