@@ -170,7 +170,8 @@ def _check(head: Head, compression: str | None, kind: str | None) -> CheckResult
 
 def _read(head: Head, found: Format) -> tuple[list[Record], Sequence[Warning_], InputError | None, float]:
     """The head's whole records, what was odd about them, what stopped the reading, and their share of the head."""
-    canonical, wrong = canonical_head(head, found)
+    made = canonical_head(head, found)
+    canonical, wrong, odd = made.text, made.problem, made.warnings
     reader = RecordReader([canonical], found)
     records: list[Record] = []
     problem: InputError | None = None
@@ -180,14 +181,14 @@ def _read(head: Head, found: Format) -> tuple[list[Record], Sequence[Warning_], 
         problem = error
     problem = problem or wrong
     if head.complete or wrong or not (problem is None or isinstance(problem, UnclosedQuote)):
-        return records, reader.warnings, problem, _share(records, canonical)
+        return records, odd + reader.warnings, problem, _share(records, canonical)
     if problem is None:
         # Once more without the last record: what is odd about that one may be the cut.
         reader = RecordReader([canonical[: records[-2].end if len(records) > 1 else 0]], found)
         records = list(reader)
-        return records, reader.warnings, None, _share(records, canonical)
+        return records, odd + reader.warnings, None, _share(records, canonical)
     # The cut goes through quotes. The record in hand is the one that is cut: all that were given are whole.
-    warnings = reader.warnings
+    warnings = odd + reader.warnings
     if len(canonical) - (records[-1].end if records else 0) > _LONG_RECORD and problem.line:
         warnings += (replace(_QUOTE_OPEN, row=problem.row, line=problem.line, lines=(problem.line,)),)
     return records, warnings, None, _share(records, canonical)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from core.errors import EncodingFailed, InputError
 from core.table.format import JSONL, Format
@@ -16,6 +17,7 @@ from core.table.head import Head
 from core.table.jsonl import JsonLines
 from core.table.lines import LineCounter
 from core.table.unpack import Unpacker
+from core.table.warning import Warning_
 
 _BOM = codecs.BOM_UTF8
 
@@ -44,7 +46,7 @@ def canonical_blocks(
         EncodingFailed: naming file line and byte offset (in the unpacked text) of bytes the encoding does not allow.
         UploadDamaged: broken or truncated gzip.
         LimitExceeded: gzip that unpacks to more than is allowed.
-        InputError: a line that is no JSON object.
+        InputError: JSON lines most of which are no object.
     """
     if fmt.compression is not None:
         blocks = _unpacked(blocks, Unpacker(
@@ -54,15 +56,30 @@ def canonical_blocks(
     return text if fmt.source != JSONL else _as_csv(text, lines or JsonLines(fmt.header))
 
 
-def canonical_head(head: Head, fmt: Format) -> tuple[bytes, InputError | None]:
-    """The first bytes of a text in canonical form, and what is wrong with the line they end before, if anything is.
+@dataclass(frozen=True)
+class CanonicalHead:
+    """The first bytes of a text in canonical form.
+
+    Attributes:
+        text: whole lines of it, if the file goes on.
+        problem: what is wrong with the line that they end before, if anything is.
+        warnings: what was odd on the way.
+    """
+
+    text: bytes
+    problem: InputError | None = None
+    warnings: tuple[Warning_, ...] = ()
+
+
+def canonical_head(head: Head, fmt: Format) -> CanonicalHead:
+    """The first bytes of a text in canonical form.
 
     Raises:
         EncodingFailed: as `canonical_blocks`.
     """
     text = b"".join(transcoded([head.data], fmt.encoding, complete=head.complete))
     if fmt.source != JSONL:
-        return text, None
+        return CanonicalHead(text)
     if not head.complete:
         text = text[: text.rfind(b"\n") + 1]
     lines = JsonLines(fmt.header)
@@ -71,8 +88,8 @@ def canonical_head(head: Head, fmt: Format) -> tuple[bytes, InputError | None]:
         # A line at a time: those before one that is wrong are shown.
         found.extend(lines.feed(line + b"\n") for line in text.rstrip(b"\n").split(b"\n"))
     except InputError as error:
-        return b"".join(found), error
-    return b"".join(found), None
+        return CanonicalHead(b"".join(found), error, lines.warnings)
+    return CanonicalHead(b"".join(found), None, lines.warnings)
 
 
 def _as_csv(text: Iterable[bytes], lines: JsonLines) -> Iterator[bytes]:

@@ -77,11 +77,11 @@ def choose_text_column(fmt: Format, records: Sequence[Sequence[str]], named: str
 
 
 def _first_records(head: Head, fmt: Format, n: int) -> list[Record]:
-    text, problem = canonical_head(head, fmt)
-    if problem:
-        raise problem
+    canonical = canonical_head(head, fmt)
+    if canonical.problem:
+        raise canonical.problem
     complete = head.complete
-    reader = RecordReader([text], fmt)
+    reader = RecordReader([canonical.text], fmt)
     records: list[Record] = []
     try:
         for record in reader:

@@ -134,8 +134,9 @@ def _json_lines(source: BinarySource, head: Head, check: CheckResult, overrides:
     fmt = canonical_format(JSONL, found.warnings, header=header, first_line=0)
     fmt = replace(fmt, compression=check.compression, encoding=found.encoding)
     if not header:
-        _, problem = canonical_head(head, fmt)
-        raise problem or NoRows("The file has no JSON object with a key.", next_step="Send one on a line of its own.")
+        raise canonical_head(head, fmt).problem or NoRows(
+            "The file has no JSON object with a key.", next_step="Send one on a line of its own."
+        )
     return fmt
 
 

@@ -2,7 +2,8 @@
 
 The columns are the keys of the first objects, in order of their first appearance. What a later object has besides
 follows its cells as one more cell, a JSON object, as the overflow of a long row does: nothing is lost, and no column
-appears in the middle of a file.
+appears in the middle of a file. A line that is no object follows a row of empty cells in the same way, so that one
+broken line costs one row; a file that has more of them than of others is something else, and is refused.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ MAX_LINE_BYTES = 4 * 1024 * 1024
 """Of one object: escapes may make it longer than the record it becomes."""
 
 _SURROGATES = "A text held half of a surrogate pair (such as \\ud83d), which is no character: \ufffd stands there."
+
+_NO_OBJECT = "This line is not one JSON object; it is kept as it is, after the columns of a row that is empty."
 
 _decode = json.JSONDecoder(strict=False).raw_decode
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -73,7 +76,7 @@ def header_of(lines: Iterable[str]) -> tuple[str, ...]:
 class JsonLines:
     """Turns JSON lines into canonical CSV, block by block, in constant memory.
 
-    The CSV has a header, a record for each object and a blank line for each blank one.
+    The CSV has a header, a record for each line and a blank line for each blank one.
 
     Args:
         header: the columns.
@@ -85,6 +88,7 @@ class JsonLines:
         self._rest = b""
         self._line = 0
         self._row = 0
+        self._n_broken = 0
         self._began = False
         self._counter = WarningCounter()
 
@@ -97,7 +101,7 @@ class JsonLines:
         """Takes UTF-8 text of any length; gives what records it completes.
 
         Raises:
-            InputError: a line is not one JSON object; names line and row.
+            InputError: more lines so far are no JSON object than are one; names line and row of this one.
             RecordTooLong: a line is too long.
         """
         lines = (self._rest + block).split(b"\n")
@@ -130,14 +134,18 @@ class JsonLines:
     def _cells(self, line: bytes) -> list[str]:
         if len(line) > MAX_LINE_BYTES:
             raise self._too_long()
+        cells = [""] * len(self._header)
         try:
             found = fields(line.decode())
         except (ValueError, RecursionError) as error:
-            why = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
-            raise InputError(
-                f"This line is not one JSON object: {why}.", row=self._row, line=self._line, next_step=_ONE_A_LINE
-            ) from None
-        cells = [""] * len(self._header)
+            self._n_broken += 1
+            if 2 * self._n_broken > self._row:
+                why = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+                raise InputError(
+                    f"This line is not one JSON object: {why}.", row=self._row, line=self._line, next_step=_ONE_A_LINE
+                ) from None
+            self._counter.add("no_object", _NO_OBJECT, row=self._row, line=self._line)
+            return [*cells, line.decode().rstrip("\r")]
         more: dict[str, str] = {}
         for key, value in found.items():
             at = self._places.get(key)

@@ -31,7 +31,7 @@ _STRAY = (
 )
 _SHORT = "This row has fewer cells than the header; the missing ones are taken as empty."
 _LONG = "This row has more cells than the header; the additional ones are kept, after the added columns."
-_MORE = "This object has keys that the first ones have not; they are kept as JSON, after the added columns."
+_MORE = "This line has something that no column of the first ones holds; it is kept after the added columns."
 _NUL = "This row contains NUL characters; they are kept."
 
 

@@ -197,10 +197,24 @@ def test_json_lines_are_labelled_and_late_keys_kept(installation: Installation):
     assert (warning["code"], warning["row"], warning["line"]) == ("long_row", 15_001, 15_001)
 
 
-def test_a_bad_line_fails_the_job_by_its_place(installation: Installation):
-    data = b'{"text": "a fine day"}\n' * 20_000 + b'{"text": \n'
-    error = refused(installation, data)
-    assert (error["row"], error["line"]) == (20_001, 20_001)
+def test_a_broken_line_costs_one_row(installation: Installation):
+    good = b'{"text": "a fine day"}\n'
+    job_id = installation.accept(good * 20_000 + b'{"text": \n' + good, filename="r.jsonl")
+    installation.run()
+    status = installation.status(job_id)
+    assert (status.rows_ok, status.rows_skipped, status.rows_failed) == (20_001, 1, 0)
+    assert [(found["code"], found["row"], found["line"]) for found in status.warnings] == [
+        ("no_object", 20_001, 20_001),
+        ("long_row", 20_001, 20_001),
+    ]
+    row = list(csv.reader(io.StringIO(installation.csv(job_id).decode(), newline="")))[20_001]
+    assert (row[0], row[6], row[8]) == ("", "empty", '{"text": ')
+
+
+def test_lines_most_of_which_are_no_objects_fail_the_job_by_their_place(installation: Installation):
+    good = b'{"text": "a fine day"}\n'
+    error = refused(installation, good * 20_000 + b'{"text": \n' * 20_001)
+    assert (error["row"], error["line"]) == (40_001, 40_001)
     assert "not one JSON object" in error["what"]
 
 

@@ -77,8 +77,26 @@ def test_keys_that_come_late_are_kept_as_an_overflow_and_warned_of():
 def test_a_line_that_is_no_object_is_named(line: bytes, said: str):
     lines = JsonLines(["a"])
     with pytest.raises(InputError, match=said) as refused:
-        lines.feed(b'{"a": 1}\n\n' + line + b"\n")
-    assert (refused.value.row, refused.value.line) == (2, 3)
+        lines.feed(b"\n" + line + b"\n")
+    assert (refused.value.row, refused.value.line) == (1, 2)
+    with pytest.raises(InputError, match=said) as refused:
+        JsonLines(["a"]).feed(b'{"a": 1}\n\n' + (line + b"\n") * 2)
+    assert (refused.value.row, refused.value.line) == (3, 4)
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_a_broken_line_costs_one_row_and_is_kept(end: bytes):
+    lines = JsonLines(["id", "text"])
+    out = lines.feed(end.join([b'{"id": 1, "text": "a"}', b'{"id": 2, "te', b"", b'{"id": 3}', "[é]".encode(), b""]))
+    assert list(csv.reader(io.StringIO(out.decode(), newline="")))[1:] == [
+        ["1", "a"],
+        ["", "", '{"id": 2, "te'],
+        [],
+        ["3", ""],
+        ["", "", "[é]"],
+    ]
+    (warning,) = lines.warnings
+    assert (warning.code, warning.count, warning.row, warning.line, warning.lines) == ("no_object", 2, 2, 2, (2, 5))
 
 
 def test_a_line_without_an_end_is_not_collected_for_ever():
@@ -125,11 +143,16 @@ def test_the_head_is_shown_before_the_file_is_sent():
     assert found.rows.low <= len(OBJECTS) * 200 <= found.rows.high
 
 
-def test_a_wrong_line_is_told_before_the_file_is_sent():
+def test_broken_lines_are_told_before_the_file_is_sent():
     data = FILE + b"nonsense\n" + FILE * 200
     found = preview(data[:PREVIEW_BYTES], n_bytes=len(data), overrides=Overrides())
+    assert found.problem is None
+    assert found.records[39].cells == ["", "", "", "nonsense"]
+    assert [(warning.code, warning.line) for warning in found.warnings] == [("no_object", 40), ("long_row", 40)]
+    data = FILE + b"nonsense\n" * 10_000
+    found = preview(data[:PREVIEW_BYTES], n_bytes=len(data), overrides=Overrides())
     assert found.problem is not None
-    assert (found.problem.line, len(found.records)) == (40, 39)
+    assert (found.problem.line, len(found.records)) == (79, 78)
 
 
 def test_what_the_user_says_counts_more():
