@@ -27,6 +27,7 @@ from core.table import (
     RecordReader,
     TextColumn,
     Warning_,
+    WarningCounter,
     canonical_blocks,
     canonical_format,
     choose_text_column,
@@ -170,7 +171,7 @@ def make_canonical(
     found = Format.from_dict(lease.source.format)
     if found.source in CONTAINERS:
         return _from_container(storage, lease.source.upload_key, found, settings, key, keep_on, text_column, has_header)
-    lines = JsonLines(found.header)
+    lines, odd = JsonLines(found.header), WarningCounter()
     with storage.open(lease.source.upload_key) as packed, storage.stage(key) as staged:
         for block in canonical_blocks(
             packed,
@@ -178,12 +179,13 @@ def make_canonical(
             max_unpacked_bytes=settings.max_unpacked_bytes,
             max_compression_ratio=settings.max_compression_ratio,
             lines=lines,
+            odd=odd,
         ):
             staged.write(block)
             if not keep_on():
                 return None
         storage.commit(staged)
-    return Canonical(lines.warnings)
+    return Canonical(odd.found() + lines.warnings)
 
 
 def _from_container(

@@ -9,7 +9,7 @@ from core.table.head import BinarySource
 from core.table.jsonl import JsonLines
 from core.table.output import OutputLayout, TableWriter
 from core.table.records import Record, RecordReader
-from core.table.warning import Warning_, merge_warnings
+from core.table.warning import Warning_, WarningCounter, merge_warnings
 
 __all__ = [
     "CONTAINERS",
@@ -24,6 +24,7 @@ __all__ = [
     "StreamCheck",
     "TableWriter",
     "TextColumn",
+    "WarningCounter",
     "Warning_",
     "canonical_blocks",
     "canonical_format",

@@ -7,19 +7,16 @@ Parquet by `worker.conversion`.
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from core.errors import EncodingFailed, InputError
+from core.errors import InputError
 from core.table.format import JSONL, Format
 from core.table.head import Head
 from core.table.jsonl import JsonLines
-from core.table.lines import LineCounter
+from core.table.transcode import transcoded
 from core.table.unpack import Unpacker
-from core.table.warning import Warning_
-
-_BOM = codecs.BOM_UTF8
+from core.table.warning import Warning_, WarningCounter
 
 
 def canonical_blocks(
@@ -29,6 +26,7 @@ def canonical_blocks(
     max_unpacked_bytes: int = 2**34,
     max_compression_ratio: int = 200,
     lines: JsonLines | None = None,
+    odd: WarningCounter | None = None,
 ) -> Iterator[bytes]:
     """Unpacks and transcodes the stored bytes of an upload that is a text.
 
@@ -38,6 +36,7 @@ def canonical_blocks(
         max_unpacked_bytes: cap on the text, for gzip.
         max_compression_ratio: cap on text bytes for each gzip byte.
         lines: for JSON lines: what turns them into CSV, and afterwards knows what was odd.
+        odd: is told of characters that are cut.
 
     Yields:
         Non-empty blocks of UTF-8 without byte order mark; every line end is the one of the file.
@@ -52,7 +51,7 @@ def canonical_blocks(
         blocks = _unpacked(blocks, Unpacker(
             max_unpacked_bytes=max_unpacked_bytes, max_compression_ratio=max_compression_ratio
         ))  # fmt: skip
-    text = transcoded(blocks, fmt.encoding)
+    text = transcoded(blocks, fmt.encoding, odd=odd)
     return text if fmt.source != JSONL else _as_csv(text, lines or JsonLines(fmt.header))
 
 
@@ -77,9 +76,10 @@ def canonical_head(head: Head, fmt: Format) -> CanonicalHead:
     Raises:
         EncodingFailed: as `canonical_blocks`.
     """
-    text = b"".join(transcoded([head.data], fmt.encoding, complete=head.complete))
+    odd = WarningCounter()
+    text = b"".join(transcoded([head.data], fmt.encoding, complete=head.complete, odd=odd))
     if fmt.source != JSONL:
-        return CanonicalHead(text)
+        return CanonicalHead(text, None, odd.found())
     if not head.complete:
         text = text[: text.rfind(b"\n") + 1]
     lines = JsonLines(fmt.header)
@@ -88,8 +88,8 @@ def canonical_head(head: Head, fmt: Format) -> CanonicalHead:
         # A line at a time: those before one that is wrong are shown.
         found.extend(lines.feed(line + b"\n") for line in text.rstrip(b"\n").split(b"\n"))
     except InputError as error:
-        return CanonicalHead(b"".join(found), error, lines.warnings)
-    return CanonicalHead(b"".join(found), None, lines.warnings)
+        return CanonicalHead(b"".join(found), error, odd.found() + lines.warnings)
+    return CanonicalHead(b"".join(found), None, odd.found() + lines.warnings)
 
 
 def _as_csv(text: Iterable[bytes], lines: JsonLines) -> Iterator[bytes]:
@@ -100,57 +100,7 @@ def _as_csv(text: Iterable[bytes], lines: JsonLines) -> Iterator[bytes]:
         yield data
 
 
-def transcoded(blocks: Iterable[bytes], encoding: str, *, complete: bool = True) -> Iterator[bytes]:
-    """Turns blocks of text in `encoding` into blocks of UTF-8 without byte order mark.
-
-    Args:
-        blocks: unpacked text.
-        encoding: Python codec name.
-        complete: False if the text may be cut within a character, as the head of a file is.
-
-    Raises:
-        EncodingFailed: as `canonical_blocks`.
-    """
-    decoder = codecs.getincrementaldecoder(encoding)("strict")
-    lines = LineCounter()
-    consumed = 0
-    at_start = True
-    for block, final in _with_end(blocks, complete):
-        state = decoder.getstate()
-        waiting = len(state[0])
-        try:
-            data = decoder.decode(block, final).encode()
-        except UnicodeDecodeError as error:
-            decoder.setstate(state)
-            good = decoder.decode(block[: max(error.start - waiting, 0)]).encode()
-            raise EncodingFailed(
-                f"Byte {consumed - waiting + error.start:,} of the text is not {encoding}.",
-                line=lines.line_after(good),
-                next_step="Name the right encoding, or correct that place.",
-            ) from error
-        except UnicodeError as error:
-            raise EncodingFailed(
-                f"Near byte {consumed:,} the text is not {encoding}.",
-                line=lines.line_after(),
-                next_step="Name the right encoding, or correct that place.",
-            ) from error
-        consumed += len(block)
-        if data and at_start:
-            data = data.removeprefix(_BOM)
-            at_start = False
-        lines.feed(data)
-        if data:
-            yield data
-
-
 def _unpacked(blocks: Iterable[bytes], unpacker: Unpacker) -> Iterator[bytes]:
     for block in blocks:
         yield from unpacker.feed(block)
     unpacker.finish()
-
-
-def _with_end(blocks: Iterable[bytes], complete: bool) -> Iterator[tuple[bytes, bool]]:
-    for block in blocks:
-        yield block, False
-    if complete:
-        yield b"", True

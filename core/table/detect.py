@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from core.errors import NoRows, RecordTooLong
-from core.table.canonical import canonical_head, transcoded
+from core.table.canonical import canonical_head
 from core.table.check import CheckResult
 from core.table.delimiter import Dialect, Parsed, find_dialect
 from core.table.encoding import find_encoding
@@ -19,6 +19,7 @@ from core.table.jsonl import MAX_LINE_BYTES, header_of
 from core.table.lines import text_lines
 from core.table.nottext import refuse_if_not_text
 from core.table.records import MAX_RECORD_BYTES
+from core.table.transcode import transcoded
 from core.table.warning import Warning_
 
 # Longer than the longest record and its successor's start, whatever the encoding.

@@ -21,6 +21,7 @@ from core.errors import EncodingFailed
 from core.table.check import CheckResult
 from core.table.head import Head
 from core.table.mixed import NOT_IN_CP1252, UTF8_OR_CP1252
+from core.table.transcode import BY_CHARACTER, REPLACEMENT
 from core.table.utf16 import utf16_without_bom
 from core.table.warning import Warning_
 
@@ -66,6 +67,8 @@ _FALLBACK = "cp1252"
 _NO_EVIDENCE = 0.01
 """chardet's confidence where it has seen a letter or two."""
 _SAMPLE_BYTES = 64 * 1024
+_ONE_CUT_IN = 100
+"""Characters beyond ASCII; where more of them are cut than one in so many, the encoding is another."""
 _ALPHABETS = ("CYRILLIC", "GREEK", "HEBREW", "ARABIC", "THAI")
 """Scripts that share no word with Latin letters."""
 
@@ -132,10 +135,13 @@ def _overridden(encoding: str, marked: str | None, head: Head, check: CheckResul
 
 
 def _decodes(head: Head, encoding: str) -> bool:
+    decoder = codecs.getincrementaldecoder(encoding)
     try:
-        codecs.getincrementaldecoder(encoding)("strict").decode(head.data, head.complete)
+        decoder("strict").decode(head.data, head.complete)
     except (UnicodeError, ValueError):
-        return False
+        if encoding not in BY_CHARACTER:
+            return False
+        return _is_cut_seldom(decoder("replace").decode(head.data, head.complete))
     return True
 
 
@@ -172,6 +178,36 @@ def _whole_lines(data: bytes, *, first: bool = True, last: bool = False) -> Iter
 
 
 def _guess(sample: bytes, head: Head) -> str:
+    for name in filter(BY_CHARACTER.__contains__, _CANDIDATES):
+        # To chardet a single cut character rules an encoding out.
+        whole = _without_cuts(sample, name)
+        if whole and _ranked(whole)[0] == name and _decodes(head, name):
+            return name
+    for name in _ranked(sample):
+        if _decodes(head, name):
+            return name
+    raise EncodingFailed(
+        "The file is not UTF-8, and its encoding was not recognised.",
+        next_step="Save it as UTF-8, or name its encoding.",
+    )
+
+
+def _without_cuts(sample: bytes, encoding: str) -> bytes | None:
+    """The lines of which every character is whole, if a few are not; None: all are, or too many are not."""
+    text = sample.decode(encoding, "replace")
+    if REPLACEMENT not in text or not _is_cut_seldom(text):
+        return None
+    return b"".join(
+        line for line in sample.splitlines(keepends=True) if REPLACEMENT not in line.decode(encoding, "replace")
+    )
+
+
+def _is_cut_seldom(text: str) -> bool:
+    return _ONE_CUT_IN * text.count(REPLACEMENT) <= sum(character > "\x7f" for character in text)
+
+
+def _ranked(sample: bytes) -> list[str]:
+    """The candidates that chardet does not rule out, the most believable first."""
     answers = chardet.detect_all(
         sample, ignore_threshold=True, compat_names=False, include_encodings=tuple(_CANDIDATES)
     )
@@ -183,13 +219,7 @@ def _guess(sample: bytes, head: Head) -> str:
     names = [name for _, name in weighed]
     if not weighed or weighed[0][0] < _NO_EVIDENCE:
         names.insert(0, _FALLBACK)
-    for name in names:
-        if _decodes(head, name):
-            return name
-    raise EncodingFailed(
-        "The file is not UTF-8, and its encoding was not recognised.",
-        next_step="Save it as UTF-8, or name its encoding.",
-    )
+    return names
 
 
 def _is_pasted_into(sample: bytes) -> bool:

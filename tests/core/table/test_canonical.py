@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import EncodingFailed, LimitExceeded, UploadDamaged
-from core.table import canonical_blocks
+from core.table import WarningCounter, canonical_blocks
 from tests.core.table.reading import in_blocks, table_format
 
 TEXT = 'id,text\r\n1,"é\rЖ\n漢\u2028"\x85\x0b\n2,😀\r'
@@ -34,9 +34,6 @@ def test_a_mark_is_stripped_though_the_encoding_does_not() -> None:
 
 BAD = [
     ("cp1252", b"a\r\nb\x81c", 4, 2),
-    ("cp932", "本文\n本".encode("cp932") + b"\x82\x20", 7, 2),
-    ("gb18030", b"a\rb\n\x81\xff", 4, 3),
-    ("cp949", "가\n나".encode("cp949") + b"\xff\xffx", 5, 2),
     ("iso2022_jp_2", b'a\n\x1b$B$"\xff', 7, 2),
     ("utf-8", "é\né".encode() + b"\xff", 5, 2),
     ("utf-16", "\ufeffa\n\n".encode("utf-16-le") + b"\x00\xdcb\0", 8, 3),
@@ -51,6 +48,42 @@ def test_bytes_outside_the_encoding_are_named(encoding: str, data: bytes, offset
     with pytest.raises(EncodingFailed, match=f"Byte {offset} ") as caught:
         list(canonical_blocks(in_blocks(data, size), table_format(encoding=encoding)))
     assert caught.value.line == line
+
+
+CUT = [
+    ("cp932", "本文\n本".encode("cp932") + b"\x82\nx", "本文\n本\ufffd\nx", [2]),
+    ("gb18030", b"a\rb\n\x81\xff", "a\rb\n\ufffd\ufffd", [3, 3]),
+    ("cp949", "가\n나".encode("cp949") + b"\xff\xffx\n\xb0", "가\n나\ufffd\ufffdx\n\ufffd", [2, 2, 3]),
+    ("big5", b"\xa4\n" + "中\n文".encode("big5"), "\ufffd\n中\n文", [1]),
+]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 1000])
+@pytest.mark.parametrize(("encoding", "data", "text", "lines"), CUT)
+def test_a_character_that_is_cut_costs_itself(encoding: str, data: bytes, text: str, lines: list[int], size: int):
+    odd = WarningCounter()
+    blocks = canonical_blocks(in_blocks(data, size), table_format(encoding=encoding), odd=odd)
+    assert b"".join(blocks).decode() == text
+    (warning,) = odd.found()
+    assert (warning.code, warning.count, list(warning.lines)) == ("character_cut", len(lines), lines)
+
+
+@given(text=st.text("aé本\n語", max_size=30), cuts=st.lists(st.integers(0, 60), max_size=3), size=st.integers(1, 9))
+def test_what_is_cut_is_as_python_replaces_it(text: str, cuts: list[int], size: int):
+    data = bytearray(text.encode("gb18030"))
+    for cut in cuts:
+        del data[cut : cut + 1]
+    blocks = canonical_blocks(in_blocks(bytes(data), size), table_format(encoding="gb18030"))
+    assert b"".join(blocks).decode() == data.decode("gb18030", "replace")
+
+
+@pytest.mark.parametrize("size", [1000, 10**6])
+def test_many_characters_that_are_cut_are_another_encoding(size: int):
+    few = ("本文" * 100 + "\n").encode("cp932") * 1000
+    bad = b"\x82\n" * 1000
+    with pytest.raises(EncodingFailed, match=r"Byte 401,\d\d\d of the text is not cp932") as caught:
+        list(canonical_blocks(in_blocks(few + bad, size), table_format(encoding="cp932")))
+    assert 1300 < (caught.value.line or 0) < 1500
 
 
 @given(text=st.text(max_size=50), size=st.integers(1, 20), encoding=st.sampled_from(["utf-16", "utf-8-sig", "gb18030"]))

@@ -168,6 +168,27 @@ def test_western_letters_with_utf8_pasted_in_are_both_read(far: int) -> None:
     assert format_of(b"id,text\n" + rows[0].encode("cp1252") * 9).encoding == "cp1252"
 
 
+ASIAN = {
+    "cp932": "この商品はとても良いです。また買いたいと思います。",
+    "euc_jis_2004": "この商品はとても良いです。また買いたいと思います。",
+    "gb18030": "这个产品非常好，我会再买的。质量不错。",
+    "big5hkscs": "這個產品非常好，我會再買的。品質不錯。",
+    "cp949": "이 제품은 정말 좋아요. 다시 구매할 것입니다.",
+}
+
+
+@pytest.mark.parametrize("n_bytes", [1, 3])
+@pytest.mark.parametrize("encoding", ASIAN)
+def test_a_character_that_is_cut_changes_no_encoding(encoding: str, n_bytes: int) -> None:
+    rows = [f"{n},{ASIAN[encoding]}".encode(encoding) for n in range(50)]
+    rows[3] = rows[3][:-n_bytes]
+    table = read_upload(b"id,text\n" + b"\n".join(rows) + b"\n")
+    assert table.fmt.encoding == encoding
+    texts = [row[1] for row in table.rows]
+    assert texts[:3] + texts[4:] == [ASIAN[encoding]] * 49
+    assert texts[3].startswith(ASIAN[encoding][:-3])
+
+
 def test_mixed_can_be_named() -> None:
     table = read_upload(b"id,text\n1,caf\xe9\x81\n", encoding="UTF_8-or-CP1252")
     assert table.rows == [["1", "café\x81"]]
