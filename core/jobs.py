@@ -49,8 +49,9 @@ class JobStatus:
     """`core.table.Warning_` as dicts: of the detection, then of the cutting."""
     label_counts: dict[str, dict[str, int]]
     flag_counts: dict[str, int]
-    runtimes: dict[str, int]
     """Rows by trust flag, `core.flags.WORDS`; a flag that no row has is left out."""
+    runtimes: dict[str, int]
+    """Labelled rows by what computed their logits."""
     rate: float | None
     eta_s: float | None
     eta_low_s: float | None
