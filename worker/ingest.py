@@ -22,7 +22,6 @@ from core.table import (
     CONTAINERS,
     CheckResult,
     Format,
-    JsonLines,
     Overrides,
     RecordReader,
     TextColumn,
@@ -171,21 +170,20 @@ def make_canonical(
     found = Format.from_dict(lease.source.format)
     if found.source in CONTAINERS:
         return _from_container(storage, lease.source.upload_key, found, settings, key, keep_on, text_column, has_header)
-    lines, odd = JsonLines(found.header), WarningCounter()
+    odd = WarningCounter()
     with storage.open(lease.source.upload_key) as packed, storage.stage(key) as staged:
         for block in canonical_blocks(
             packed,
             found,
             max_unpacked_bytes=settings.max_unpacked_bytes,
             max_compression_ratio=settings.max_compression_ratio,
-            lines=lines,
             odd=odd,
         ):
             staged.write(block)
             if not keep_on():
                 return None
         storage.commit(staged)
-    return Canonical(odd.found() + lines.warnings)
+    return Canonical(odd.found())
 
 
 def _from_container(

@@ -6,7 +6,6 @@ from core.table.columns import TextColumn, choose_text_column, preview
 from core.table.detect import canonical_format, detect
 from core.table.format import CONTAINERS, Format, Overrides
 from core.table.head import BinarySource
-from core.table.jsonl import JsonLines
 from core.table.output import OutputLayout, TableWriter
 from core.table.records import Record, RecordReader
 from core.table.warning import Warning_, WarningCounter, merge_warnings
@@ -16,7 +15,6 @@ __all__ = [
     "BinarySource",
     "CheckResult",
     "Format",
-    "JsonLines",
     "OutputLayout",
     "Overrides",
     "Record",

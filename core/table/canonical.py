@@ -25,7 +25,6 @@ def canonical_blocks(
     *,
     max_unpacked_bytes: int = 2**34,
     max_compression_ratio: int = 200,
-    lines: JsonLines | None = None,
     odd: WarningCounter | None = None,
 ) -> Iterator[bytes]:
     """Unpacks and transcodes the stored bytes of an upload that is a text.
@@ -35,8 +34,7 @@ def canonical_blocks(
         fmt: its compression and its encoding.
         max_unpacked_bytes: cap on the text, for gzip.
         max_compression_ratio: cap on text bytes for each gzip byte.
-        lines: for JSON lines: what turns them into CSV, and afterwards knows what was odd.
-        odd: is told of characters that are cut.
+        odd: is told what is odd: characters that are cut, and in JSON lines whatever `JsonLines` meets.
 
     Yields:
         Non-empty blocks of UTF-8 without byte order mark; every line end is the one of the file.
@@ -51,8 +49,9 @@ def canonical_blocks(
         blocks = _unpacked(blocks, Unpacker(
             max_unpacked_bytes=max_unpacked_bytes, max_compression_ratio=max_compression_ratio
         ))  # fmt: skip
+    odd = odd or WarningCounter()
     text = transcoded(blocks, fmt.encoding, odd=odd)
-    return text if fmt.source != JSONL else _as_csv(text, lines or JsonLines(fmt.header))
+    return text if fmt.source != JSONL else _as_csv(text, JsonLines(fmt.header, odd))
 
 
 @dataclass(frozen=True)
@@ -82,14 +81,15 @@ def canonical_head(head: Head, fmt: Format) -> CanonicalHead:
         return CanonicalHead(text, None, odd.found())
     if not head.complete:
         text = text[: text.rfind(b"\n") + 1]
-    lines = JsonLines(fmt.header)
+    lines = JsonLines(fmt.header, odd)
     found: list[bytes] = []
+    problem = None
     try:
         # A line at a time: those before one that is wrong are shown.
         found.extend(lines.feed(line + b"\n") for line in text.rstrip(b"\n").split(b"\n"))
     except InputError as error:
-        return CanonicalHead(b"".join(found), error, odd.found() + lines.warnings)
-    return CanonicalHead(b"".join(found), None, odd.found() + lines.warnings)
+        problem = error
+    return CanonicalHead(b"".join(found), problem, odd.found())
 
 
 def _as_csv(text: Iterable[bytes], lines: JsonLines) -> Iterator[bytes]:

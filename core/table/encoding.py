@@ -4,7 +4,7 @@ A file that is UTF-8 but for a few bytes is read as that, and these bytes as wha
 So is one in Windows-1252 with bytes that this has not: somebody pasted UTF-8 into it.
 
 A wrong guess gives no error, only wrong letters, so it always comes with a warning that shows some of them. Once
-chosen, the encoding is kept: a later byte that it does not allow is an error, never a reason to guess again.
+chosen, the encoding is kept: a later byte that it does not allow is no reason to guess again (see `transcode`).
 """
 
 from __future__ import annotations
@@ -148,8 +148,8 @@ def _decodes(head: Head, encoding: str) -> bool:
 def _is_mostly_utf8(data: bytes) -> bool:
     """Whether the characters beyond ASCII are UTF-8 sequences, but for a few: bytes were cut or pasted in."""
     text = data.decode("utf-8", "replace")
-    bad = text.count("\ufffd")
-    good = sum(1 for character in text if character > "\x7f") - bad
+    bad = text.count(REPLACEMENT)
+    good = _beyond_ascii(text) - bad
     return good >= 4 and good > 3 * bad
 
 
@@ -203,7 +203,11 @@ def _without_cuts(sample: bytes, encoding: str) -> bytes | None:
 
 
 def _is_cut_seldom(text: str) -> bool:
-    return _ONE_CUT_IN * text.count(REPLACEMENT) <= sum(character > "\x7f" for character in text)
+    return _ONE_CUT_IN * text.count(REPLACEMENT) <= _beyond_ascii(text)
+
+
+def _beyond_ascii(text: str) -> int:
+    return sum(character > "\x7f" for character in text)
 
 
 def _ranked(sample: bytes) -> list[str]:

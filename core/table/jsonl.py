@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from core.errors import InputError, RecordTooLong
-from core.table.warning import Warning_, WarningCounter
+from core.table.warning import WarningCounter
 
 MAX_LINE_BYTES = 4 * 1024 * 1024
 """Of one object: escapes may make it longer than the record it becomes."""
@@ -80,9 +80,10 @@ class JsonLines:
 
     Args:
         header: the columns.
+        odd: is told what is odd.
     """
 
-    def __init__(self, header: Sequence[str]) -> None:
+    def __init__(self, header: Sequence[str], odd: WarningCounter) -> None:
         self._header = list(header)
         self._places = {name: at for at, name in enumerate(header)}
         self._rest = b""
@@ -90,12 +91,7 @@ class JsonLines:
         self._row = 0
         self._n_broken = 0
         self._began = False
-        self._counter = WarningCounter()
-
-    @property
-    def warnings(self) -> tuple[Warning_, ...]:
-        """What was odd so far."""
-        return self._counter.found()
+        self._odd = odd
 
     def feed(self, block: bytes) -> bytes:
         """Takes UTF-8 text of any length; gives what records it completes.
@@ -144,7 +140,7 @@ class JsonLines:
                 raise InputError(
                     f"This line is not one JSON object: {why}.", row=self._row, line=self._line, next_step=_ONE_A_LINE
                 ) from None
-            self._counter.add("no_object", _NO_OBJECT, row=self._row, line=self._line)
+            self._odd.add("no_object", _NO_OBJECT, row=self._row, line=self._line)
             return [*cells, line.decode().rstrip("\r")]
         more: dict[str, str] = {}
         for key, value in found.items():
@@ -160,7 +156,7 @@ class JsonLines:
     def _encodable(self, text: str) -> str:
         fixed = _encodable(text)
         if fixed is not text:
-            self._counter.add("surrogates", _SURROGATES, row=self._row, line=self._line)
+            self._odd.add("surrogates", _SURROGATES, row=self._row, line=self._line)
         return fixed
 
     def _too_long(self) -> RecordTooLong:

@@ -45,7 +45,7 @@ def transcoded(
     text = _Text(encoding, odd or WarningCounter())
     at_start = True
     for block, final in _with_end(blocks, complete):
-        data = text.decode(block, final).encode()
+        data = text.transcode(block, final)
         if data and at_start:
             data = data.removeprefix(_BOM)
             at_start = False
@@ -54,7 +54,7 @@ def transcoded(
 
 
 class _Text:
-    """What is decoded so far of a text."""
+    """What is transcoded so far of a text."""
 
     def __init__(self, encoding: str, odd: WarningCounter) -> None:
         self._encoding = encoding
@@ -64,18 +64,18 @@ class _Text:
         self._consumed = 0
         self._n_cut = 0
 
-    def decode(self, block: bytes, final: bool) -> str:
+    def transcode(self, block: bytes, final: bool) -> bytes:
         """The next part. Raises EncodingFailed: as `transcoded`."""
         state = self._decoder.getstate()
         try:
-            text = self._decoder.decode(block, final)
+            data = self._decoder.decode(block, final).encode()
         except UnicodeDecodeError as error:
             begin = self._consumed - len(state[0])
             if self._encoding not in BY_CHARACTER:
                 self._decoder.setstate(state)
                 good = self._decoder.decode(block[: max(error.start - len(state[0]), 0)])
-                raise self._failed(begin + error.start, good) from error
-            text = self._decode_around(state[0] + block, final, begin)
+                raise self._failed(begin + error.start, good.encode()) from error
+            data = self._around_cuts(state[0] + block, final, begin)
         except UnicodeError as error:
             raise EncodingFailed(
                 f"Near byte {self._consumed:,} the text is not {self._encoding}.",
@@ -83,34 +83,34 @@ class _Text:
                 next_step=_NEXT_STEP,
             ) from error
         else:
-            self._lines.feed(text.encode())
+            self._lines.feed(data)
         self._consumed += len(block)
-        return text
+        return data
 
-    def _decode_around(self, data: bytes, final: bool, begin: int) -> str:
-        """Decodes what begins at byte `begin` of the text; what is no character becomes one that says so."""
+    def _around_cuts(self, data: bytes, final: bool, begin: int) -> bytes:
+        """Transcodes what begins at byte `begin` of the text; what is no character becomes one that says so."""
         parts = []
         while True:
             self._decoder.reset()
             try:
-                parts.append(self._decoder.decode(data, final))
+                parts.append(self._decoder.decode(data, final).encode())
             except UnicodeDecodeError as error:
-                good = data[: error.start].decode(self._encoding)
+                good = data[: error.start].decode(self._encoding).encode()
                 self._n_cut += 1
                 if self._n_cut > _FEW + (begin + error.start) // _ONE_IN:
                     raise self._failed(begin + error.start, good) from error
-                self._lines.feed(good.encode())
+                self._lines.feed(good)
                 self._odd.add("character_cut", _CUT, row=None, line=self._lines.line_after())
-                parts += [good, REPLACEMENT]
+                parts += [good, REPLACEMENT.encode()]
                 data, begin = data[error.end :], begin + error.end
             else:
-                self._lines.feed(parts[-1].encode())
-                return "".join(parts)
+                self._lines.feed(parts[-1])
+                return b"".join(parts)
 
-    def _failed(self, offset: int, good: str) -> EncodingFailed:
+    def _failed(self, offset: int, good: bytes) -> EncodingFailed:
         return EncodingFailed(
             f"Byte {offset:,} of the text is not {self._encoding}.",
-            line=self._lines.line_after(good.encode()),
+            line=self._lines.line_after(good),
             next_step=_NEXT_STEP,
         )
 

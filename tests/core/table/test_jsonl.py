@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from core.errors import BadOption, InputError, NoRows, NotText, RecordTooLong
 from core.preview import PREVIEW_BYTES, preview
-from core.table import Overrides
+from core.table import Overrides, WarningCounter
 from core.table.jsonl import MAX_LINE_BYTES, JsonLines, fields, header_of
 from tests.core.table.reading import check_of, format_of, in_blocks, read_upload
 
@@ -35,7 +35,7 @@ def test_objects_become_rows_and_nothing_is_lost(objects: list[dict[str, object]
     header = header_of(json.dumps(one) for one in objects)
     if not header:
         return
-    lines = JsonLines(header)
+    lines = JsonLines(header, WarningCounter())
     out = b"".join(lines.feed(block) for block in in_blocks(data, 3, 7)) + lines.finish()
     table = list(csv.reader(io.StringIO(out.decode(), newline="")))
     assert table[0] == list(header)
@@ -50,7 +50,7 @@ def test_values_stay_as_they_are_written():
 
 
 def test_keys_that_come_late_are_kept_as_an_overflow_and_warned_of():
-    lines = JsonLines(["id", "text"])
+    lines = JsonLines(["id", "text"], WarningCounter())
     out = lines.feed(b'{"id": 1, "text": "a"}\n\n{"text": "b", "late": [1], "id": "x"}\n{}\n') + lines.finish()
     assert list(csv.reader(io.StringIO(out.decode(), newline=""))) == [
         ["id", "text"],
@@ -75,19 +75,21 @@ def test_keys_that_come_late_are_kept_as_an_overflow_and_warned_of():
     ],
 )
 def test_a_line_that_is_no_object_is_named(line: bytes, said: str):
-    lines = JsonLines(["a"])
+    lines = JsonLines(["a"], WarningCounter())
     with pytest.raises(InputError, match=said) as refused:
         lines.feed(b"\n" + line + b"\n")
     assert (refused.value.row, refused.value.line) == (1, 2)
     with pytest.raises(InputError, match=said) as refused:
-        JsonLines(["a"]).feed(b'{"a": 1}\n\n' + (line + b"\n") * 2)
+        JsonLines(["a"], WarningCounter()).feed(b'{"a": 1}\n\n' + (line + b"\n") * 2)
     assert (refused.value.row, refused.value.line) == (3, 4)
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n"])
 def test_a_broken_line_costs_one_row_and_is_kept(end: bytes):
-    lines = JsonLines(["id", "text"])
-    out = lines.feed(end.join([b'{"id": 1, "text": "a"}', b'{"id": 2, "te', b"", b'{"id": 3}', "[é]".encode(), b""]))
+    odd = WarningCounter()
+    out = JsonLines(["id", "text"], odd).feed(
+        end.join([b'{"id": 1, "text": "a"}', b'{"id": 2, "te', b"", b'{"id": 3}', "[é]".encode(), b""])
+    )
     assert list(csv.reader(io.StringIO(out.decode(), newline="")))[1:] == [
         ["1", "a"],
         ["", "", '{"id": 2, "te'],
@@ -95,12 +97,12 @@ def test_a_broken_line_costs_one_row_and_is_kept(end: bytes):
         ["3", ""],
         ["", "", "[é]"],
     ]
-    (warning,) = lines.warnings
+    (warning,) = odd.found()
     assert (warning.code, warning.count, warning.row, warning.line, warning.lines) == ("no_object", 2, 2, 2, (2, 5))
 
 
 def test_a_line_without_an_end_is_not_collected_for_ever():
-    lines = JsonLines(["a"])
+    lines = JsonLines(["a"], WarningCounter())
     lines.feed(b'{"a": "' + b"x" * (MAX_LINE_BYTES - 100))
     with pytest.raises(RecordTooLong) as refused:
         lines.feed(b"x" * 100)
@@ -108,10 +110,10 @@ def test_a_line_without_an_end_is_not_collected_for_ever():
 
 
 def test_half_a_surrogate_pair_is_replaced_and_warned_of():
-    lines = JsonLines(["a"])
-    out = lines.feed(b'{"a": "\\ud83d\\ude00 \\ud83d"}\n')
+    odd = WarningCounter()
+    out = JsonLines(["a"], odd).feed(b'{"a": "\\ud83d\\ude00 \\ud83d"}\n')
     assert out.decode().splitlines()[1] == "😀 \ufffd"
-    assert [warning.code for warning in lines.warnings] == ["surrogates"]
+    assert [warning.code for warning in odd.found()] == ["surrogates"]
 
 
 OBJECTS = [{"id": n, "text": f"a fine day, number {n}", "tags": ["x"]} for n in range(1, 40)]
