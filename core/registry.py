@@ -8,7 +8,7 @@ A new job may name the version it is to be labelled with: any that a living work
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -116,8 +116,10 @@ GROUP BY m.sha256 ORDER BY m.created_at DESC, m.sha256
 """)
 
 
-def known_models(session: Session) -> list[KnownModel]:
-    """Every model version that was ever seen, the newest first."""
+def known_models(session: Session, own: Iterable[ModelDirectory] = ()) -> list[KnownModel]:
+    """Every model version that was ever seen, the newest first; `own` ones are seen by now."""
+    for each in own:
+        register(session, each)
     return [
         KnownModel(
             sha256=row.sha256,
@@ -141,10 +143,8 @@ def choose_model(session: Session, wanted: str, own: Sequence[ModelDirectory]) -
     Raises:
         BadOption: none is called so, or it is not the installation's own, and no living worker holds it.
     """
-    for each in own:
-        register(session, each)
     expected = {each.sha256 for each in own}
-    known = known_models(session)
+    known = known_models(session, own)
     on_hand = [model for model in known if model.workers or model.sha256 in expected]
     for model in on_hand:
         if model.is_called(wanted):

@@ -53,9 +53,7 @@ def sign_in_first() -> None:
 def known() -> list[KnownModel]:
     """Every model version of the installation, its own one first, then the newest."""
     with state().db.transaction(require_account()) as db:
-        for own in state().models:
-            registry.register(db, own)
-        found = registry.known_models(db)
+        found = registry.known_models(db, state().models)
     return _own_first(found)
 
 
