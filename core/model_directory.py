@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -177,13 +177,13 @@ def find_model(name_or_path: str | Path | None = None) -> Path:
     )
 
 
-def find_models(names: str) -> list[ModelDirectory]:
-    """The model directories that a setting names, with commas between them.
+def find_models(names: Iterable[str]) -> list[ModelDirectory]:
+    """The model directories of these names or paths.
 
     Raises:
         ModelDirectoryError: one of them is neither a folder nor a shipped name, or is damaged.
     """
-    return [ModelDirectory.load(find_model(name)) for name in map(str.strip, names.split(",")) if name]
+    return [ModelDirectory.load(find_model(name)) for name in names]
 
 
 def directory_called(name: str) -> ModelDirectory | None:

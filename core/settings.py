@@ -220,6 +220,11 @@ class _Files(PydanticBaseSettingsSource):
         return {name: value for name, value in found.items() if value is not None}
 
 
+def listed(setting: str) -> list[str]:
+    """What a setting names with commas between."""
+    return [name for name in map(str.strip, setting.split(",")) if name]
+
+
 def variable(name: str, field: FieldInfo) -> str:
     """The environment variable of a field."""
     alias = field.validation_alias

@@ -75,10 +75,11 @@ def _check_models() -> None:
     """Before anything starts: whoever has mistyped one would else look for it in web's log."""
     from core.errors import BadOption
     from core.model_directory import ModelDirectoryError, find_models
+    from core.settings import listed
 
     for name in ("EMOBATCH_MODEL", "EMOBATCH_ALSO_MODELS"):
         try:
-            find_models(os.environ.get(name, ""))
+            find_models(listed(os.environ.get(name, "")))
         except ModelDirectoryError as error:
             raise BadOption(error.what, next_step=error.next_step) from error
 

@@ -18,7 +18,7 @@ from secure.headers import (
 )
 from werkzeug.exceptions import Forbidden
 
-from core.settings import Settings
+from core.settings import Settings, listed
 from web.auth import uses_cookie
 from web.problems import wants_problem
 
@@ -51,7 +51,7 @@ _headers = Secure(
 
 def install(app: Flask, settings: Settings) -> None:
     """Puts the checks before, and the headers on, every answer of the app, errors included."""
-    allowed = {host.strip().lower() for host in settings.allowed_hosts.split(",") if host.strip()}
+    allowed = set(map(str.lower, listed(settings.allowed_hosts)))
 
     @app.before_request
     def check_host() -> None:

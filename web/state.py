@@ -12,7 +12,7 @@ from core.db import Database
 from core.model_directory import ModelDirectory, find_model, find_models
 from core.queue import celery_app
 from core.results import Results
-from core.settings import MIB, Settings
+from core.settings import MIB, Settings, listed
 from core.storage import Storage, open_storage
 from core.transfers import Transfers
 from core.uploads import Uploads
@@ -65,7 +65,7 @@ class State:
         storage = open_storage(settings.storage_url)
         model = ModelDirectory.load(find_model(settings.model))
         ringer = celery_app(settings, "emobatch.web")
-        also = find_models(settings.also_models)
+        also = find_models(listed(settings.also_models))
         uploads = Uploads(db, storage, settings, model, also)
         return cls(
             settings=settings,

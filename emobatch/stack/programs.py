@@ -56,12 +56,14 @@ class Application:
 
 def inherited_environment() -> dict[str, str]:
     """Our own environment, made fit for programs that run in another folder than ours."""
+    from core.settings import listed
+
     found = dict(os.environ)
     if found.get("EMOBATCH_CACHE_DIR"):
         found["EMOBATCH_CACHE_DIR"] = str(Path(found["EMOBATCH_CACHE_DIR"]).expanduser().absolute())
     for name in ("EMOBATCH_MODEL", "EMOBATCH_ALSO_MODELS"):
         if found.get(name):
-            found[name] = ",".join(_anywhere(model) for model in found[name].split(","))
+            found[name] = ",".join(map(_anywhere, listed(found[name])))
     if (SOURCES / "pyproject.toml").exists():  # A checkout, which need not be installed.
         found["PYTHONPATH"] = os.pathsep.join(filter(None, (str(SOURCES), found.get("PYTHONPATH"))))
     return found | {"PYTHONUNBUFFERED": "1"}
@@ -69,7 +71,7 @@ def inherited_environment() -> dict[str, str]:
 
 def _anywhere(model: str) -> str:
     """A model directory's path from the root; a name, which is the same everywhere, stays one."""
-    path = Path(model.strip()).expanduser()
+    path = Path(model).expanduser()
     return str(path.absolute()) if os.sep in model or path.exists() else str(path)
 
 
@@ -93,7 +95,9 @@ def _web(settings: Settings) -> Program:
 
 def _workers(settings: Settings, stack_id: str) -> list[Program]:
     """One for the stack's own model, and one for each of the others."""
-    others = [_anywhere(model) for model in settings.also_models.split(",") if model]
+    from core.settings import listed
+
+    others = map(_anywhere, listed(settings.also_models))
     return [
         _worker(settings, stack_id, "worker"),
         *(
